@@ -52,7 +52,8 @@ _FARE = re.compile(r"(?P<currency>[A-Z]{3})\s+(?P<units>[0-9]{1,12})(?:\.(?P<dec
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 # YAML's spellings of null; the loader returns every scalar as text.
 _NULL_SPELLINGS = frozenset({"", "~", "null", "Null", "NULL"})
-_OPTIONAL_KEYS = (
+# Keys of a train that a file may leave out. They have the names of the fields of UpdateTrain.
+OPTIONAL_KEYS = (
     "refund_tiers",
     "waitlist_closes_before",
     "waitlist_max",
@@ -147,7 +148,7 @@ class _TimetableParser:
 
     def train(self, document: object) -> train_pb2.Train:
         known = ("train_id", "number", "stops", "sections", "coaches")
-        top = self._mapping("train", document, known, _OPTIONAL_KEYS)
+        top = self._mapping("train", document, known, OPTIONAL_KEYS)
         return train_pb2.Train(
             train_id=self._text("", top, "train_id"),
             number=self._text("", top, "number"),

@@ -22,18 +22,6 @@ if TYPE_CHECKING:
     from app.pb.seatline.v1 import train_pb2
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Timetable file.")]
-# What UpdateTrain changes. A field that the file leaves out stays as it is.
-_UPDATED_FIELDS = (
-    "number",
-    "stops",
-    "refund_tiers",
-    "waitlist_closes_before",
-    "waitlist_max",
-    "hold_percent_max",
-    "passengers_per_booker_max",
-    "sales_window",
-    "schedule_horizon_days",
-)
 _SECTION_WINDOWS = "sections.sales_window"
 
 
@@ -113,9 +101,18 @@ def _keep_section_windows(train: train_pb2.Train, current: train_pb2.Train) -> N
 
 
 def _changed_fields(train: train_pb2.Train, current: train_pb2.Train) -> list[str]:
-    """Return the fields that the file has and that differ from the train's, as paths of an update mask."""
+    """Return the fields that the file has and that differ from the train's, as paths of an update mask.
+
+    A field that the file leaves out stays as it is.
+    """
+    from app.cli.timetable_file import OPTIONAL_KEYS
+
     given = {descriptor.name for descriptor, _ in train.ListFields()}
-    changed = [field for field in _UPDATED_FIELDS if field in given and getattr(train, field) != getattr(current, field)]
+    changed = [
+        field
+        for field in ("number", "stops", *OPTIONAL_KEYS)
+        if field in given and getattr(train, field) != getattr(current, field)
+    ]
     sections = zip(train.sections, current.sections, strict=True)  # they have the same names
     has_new_window = any(section != before for section, before in sections)
     return [*changed, *([_SECTION_WINDOWS] if has_new_window else [])]

@@ -5,7 +5,8 @@ decide commands (`app/domain/rules/`, with the table of rules in `decisions.py`)
 
 A command is a value of a subclass of `Command[ResultT]`. It declares:
 - `ResultT`: the type of its result, which is also the type of the answer that the command bus gives.
-- `run_id`: the run that decides it. In a command about a booking it is a field, which the use case sets from the booking.
+- `run_id`: the run that decides it. A `TrainRunCommand` has it from its train and date. In a command about a booking it is a
+  field, which the use case sets from the booking.
 - `required_references`, `fallback_references`: the bookings that its rule has to know. They are loaded before it is decided.
 - `is_alone`, `required_seats`, `required_bookings`: whether a batch of its own decides it, and then the bookings that its rule
   has to know, by seat or by reference.
@@ -25,7 +26,7 @@ from app.domain.people import Caller, Person
 from app.domain.reference import all_references, reference_for
 from app.domain.run.hold import Hold, split_hold_id
 from app.domain.run.run_schedule import RunSchedule
-from app.domain.run.train_run import TrainRun
+from app.domain.run.train_run import TrainRun, run_id
 from app.domain.values import value
 
 ResultT = TypeVar("ResultT")
@@ -73,6 +74,20 @@ class Command(Generic[ResultT_co]):
         return True
 
 
+class TrainRunCommand(Command[ResultT_co]):
+    """A command that names its run by train and date: each subclass has the two as fields."""
+
+    __slots__ = ()
+
+    train_id: str
+    travel_date: str
+
+    @property
+    def run_id(self) -> str:
+        """The key of the run."""
+        return run_id(self.train_id, self.travel_date)
+
+
 class IfFull(StrEnum):
     """What a buyer wants where no seat is free."""
 
@@ -104,15 +119,13 @@ class Quote:
 class Cancellation:
     """The booking after a cancellation, the refund of this cancellation, and the booking before it.
 
-    `refund_reason` says why the refund is what it is, None where nothing is refunded. `schedule` is that of the booking's run,
-    None where the run has forgotten the booking.
+    `refund_reason` says why the refund is what it is, None where nothing is refunded.
     """
 
     booking: Booking
     refund: Money
     before: Booking
     refund_reason: RefundReason | None = None
-    schedule: RunSchedule | None = None
 
 
 @value(frozen=True, slots=True)
@@ -124,7 +137,7 @@ class Promotion:
 
 
 @value(frozen=True, slots=True)
-class CreateBooking(Command[BookingResult]):
+class CreateBooking(TrainRunCommand[BookingResult]):
     """Book seats. `section` may be empty, for any; `seat_numbers` is empty or has one number for each passenger."""
 
     caller: Caller
@@ -140,11 +153,6 @@ class CreateBooking(Command[BookingResult]):
     if_full: IfFull = IfFull.WAITLIST
     hold_id: str = ""
     payment: Authorization | None = None
-
-    @property
-    def run_id(self) -> str:
-        """The key of the run."""
-        return f"{self.train_id}:{self.travel_date}"
 
     def required_references(self) -> tuple[str, ...]:
         """Return the reference under which nearly every request has its booking."""
@@ -283,7 +291,7 @@ class CancelBooking(Command[Cancellation]):
 
 
 @value(frozen=True, slots=True)
-class HoldSeats(Command[Hold]):
+class HoldSeats(TrainRunCommand[Hold]):
     """Hold seats for some seconds: either `seat_numbers` of `section`, or the next `seat_count` seats."""
 
     caller: Caller
@@ -296,11 +304,6 @@ class HoldSeats(Command[Hold]):
     seat_numbers: tuple[int, ...]
     seat_count: int
     seconds: int
-
-    @property
-    def run_id(self) -> str:
-        """The key of the run."""
-        return f"{self.train_id}:{self.travel_date}"
 
 
 @value(frozen=True, slots=True)
@@ -339,17 +342,12 @@ class ExpireDue(Command[None]):
 
 
 @value(frozen=True, slots=True)
-class PromoteWaitlist(Command[Promotion]):
+class PromoteWaitlist(TrainRunCommand[Promotion]):
     """Promote each waitlisted booking whose seats are free, after what is due. The result lists the promoted bookings."""
 
     caller: Caller
     train_id: str
     travel_date: str
-
-    @property
-    def run_id(self) -> str:
-        """The key of the run."""
-        return f"{self.train_id}:{self.travel_date}"
 
 
 # Commands that change a booking, sent by callers.

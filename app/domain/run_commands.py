@@ -10,7 +10,7 @@ from heapq import nsmallest
 from typing import ClassVar
 
 from app.domain import limits
-from app.domain.commands import Command
+from app.domain.commands import Command, TrainRunCommand
 from app.domain.disruption import DisruptionReason
 from app.domain.people import Caller
 from app.domain.run.train_run import TrainRun
@@ -19,7 +19,7 @@ from app.domain.values import value
 
 
 @value(frozen=True, slots=True)
-class SetDelay(Command[None]):
+class SetDelay(TrainRunCommand[None]):
     """Set the delay from a stop on; it does not add. 0 minutes end it.
 
     `from_stop` is a name or code; empty for the last stop at which an arrival was reported, or else the first stop. `reason`
@@ -33,18 +33,13 @@ class SetDelay(Command[None]):
     from_stop: str
     reason: DisruptionReason | None
     evidence: str
-    reported_time: datetime | None  # None: now
+    report_time: datetime | None  # None: now
 
     is_alone: ClassVar[bool] = True  # its event has the times of up to 60 stops, 31 kB: a batch of them would be too large
 
-    @property
-    def run_id(self) -> str:
-        """The key of the run."""
-        return f"{self.train_id}:{self.travel_date}"
-
 
 @value(frozen=True, slots=True)
-class RecordArrival(Command[None]):
+class RecordArrival(TrainRunCommand[None]):
     """Record when the train arrived at a stop, given by name or code."""
 
     caller: Caller
@@ -52,16 +47,11 @@ class RecordArrival(Command[None]):
     travel_date: str
     stop: str
     time: datetime
-    reported_time: datetime | None  # None: now
-
-    @property
-    def run_id(self) -> str:
-        """The key of the run."""
-        return f"{self.train_id}:{self.travel_date}"
+    report_time: datetime | None  # None: now
 
 
 @value(frozen=True, slots=True)
-class CancelTrainRun(Command[None]):
+class CancelTrainRun(TrainRunCommand[None]):
     """Cancel the run, or its legs from a stop on; `from_stop` is a name or code, empty for the whole run."""
 
     caller: Caller
@@ -73,11 +63,6 @@ class CancelTrainRun(Command[None]):
     validate_only: bool = False
 
     is_alone: ClassVar[bool] = True  # it ends all holds and the reservation of a layout plan
-
-    @property
-    def run_id(self) -> str:
-        """The key of the run."""
-        return f"{self.train_id}:{self.travel_date}"
 
 
 @value(frozen=True, slots=True)
@@ -95,7 +80,7 @@ class CancelNextBookings(Command[bool]):
 
 
 @value(frozen=True, slots=True)
-class SetSalesWindow(Command[None]):
+class SetSalesWindow(TrainRunCommand[None]):
     """Set the sales window of a run, or of one section of it; None returns to that of the train."""
 
     caller: Caller
@@ -104,11 +89,6 @@ class SetSalesWindow(Command[None]):
     section: str
     sales_window: SalesWindow | None
 
-    @property
-    def run_id(self) -> str:
-        """The key of the run."""
-        return f"{self.train_id}:{self.travel_date}"
-
 
 def next_bookings_to_cancel(run: TrainRun) -> list[str]:
     """Return the references of the next live bookings that an open cancellation has not looked at, in order; else none.
@@ -116,7 +96,7 @@ def next_bookings_to_cancel(run: TrainRun) -> list[str]:
     At most `CANCELLED_BOOKINGS_PER_COMMIT`.
     """
     cancellation = run.cancellation
-    if cancellation is None or cancellation.complete_time is not None:
+    if cancellation is None or not cancellation.is_open:
         return []
     left = {reference for reference in run.passenger_index.references.values() if reference > cancellation.cursor}
     return nsmallest(limits.CANCELLED_BOOKINGS_PER_COMMIT, left)

@@ -1,5 +1,4 @@
-"""The sales terms of a train: what a cancellation refunds, and the limits on waitlist, holds and bookers, and when
-seats are on sale.
+"""The sales terms of a train: when seats are on sale, what a cancellation refunds, the limits on waitlist, holds and bookers.
 
 Belongs here: the terms, and what they make of an amount. Does not belong here: applying them to a booking
 (`app/domain/rules/`).

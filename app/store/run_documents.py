@@ -15,7 +15,7 @@ train_runs  {_id: "<train_id>:<date>", schema_version, version, train_id, travel
              layout: {revision, train_version, is_own, earlier_fares: [[section, fare_minor], ...], requests: [...]},
              layout_reservation: {plan_hash, fingerprint, expire_time, withdrawn: [[section, number], ...],
              places: [[reference, passenger_number, section, number, outcome], ...], claims: [[section, number, legs], ...]},
-             delay: {minutes: [of each stop], reason, evidence, reported_time, arrivals: [[stop, time, reported_time], ...]},
+             delay: {minutes: [of each stop], reason, evidence, report_time, arrivals: [[stop, time, report_time], ...]},
              cancellation: {time, reason, evidence, from_stop, cursor, complete_time, booking_count, passenger_count,
              refunded_minor}, sales_windows: [[section, window], ...], clock_state, is_compacted,
              opened_until, recent: [bookings], outbox: [event batches], next_due, unsettled_since, create_time,

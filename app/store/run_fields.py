@@ -27,14 +27,12 @@ from app.domain.run.seats import CoachSeats, FreedEntry, SectionSeats
 from app.domain.run.train_run import TrainRun
 from app.domain.run.waitlist_index import WaitlistEntry
 from app.domain.timetable import RunState, Stop, legs_between, stop_form
-from app.store.delay_documents import (
+from app.store.disruption_documents import (
     cancellation_document,
     cancellation_from,
     clock_state_document,
     delay_document,
     delay_from,
-    sales_windows_document,
-    sales_windows_from,
 )
 from app.store.driver import Document
 from app.store.layout_documents import (
@@ -57,6 +55,7 @@ from app.store.sales_shapes import (
     SALES_WINDOWS,
     WAITLIST_ENTRY,
 )
+from app.store.sales_window_documents import sales_windows_document, sales_windows_from
 from app.store.shapes import Kind, ListOf, MapOf, Row, Shape
 from app.store.stored_fields import StoredEntries, StoredField, StoredWhole, Update, as_it_is
 from app.store.train_documents import all_stop_forms
@@ -304,7 +303,7 @@ def next_due(run: TrainRun) -> datetime | None:
     """
     times = [hold.expire_time for hold in run.holds.values()]
     times += [moment for moment in (clock_due_time(run), next_opening(run)) if moment is not None]
-    if run.cancellation is not None and run.cancellation.complete_time is None:
+    if run.cancellation is not None and run.cancellation.is_open:
         times.append(run.cancellation.time)
     if run.waitlist:
         times.append(waitlist_closing_time(run))

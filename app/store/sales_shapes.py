@@ -113,7 +113,7 @@ DELAY = Shape(
         "minutes": ListOf(int),
         "reason": Nullable(OneOf(DisruptionReason)),
         "evidence": str,
-        "reported_time": NULLABLE_TIME,
+        "report_time": NULLABLE_TIME,
         "arrivals": ListOf(Row(int, datetime, datetime)),
     }
 )

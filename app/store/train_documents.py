@@ -12,14 +12,14 @@ from app.domain.sales_window import ALWAYS_OPEN
 from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
 from app.domain.timetable import Call, Stop, TimetableStop, stop_forms
 from app.domain.train import Coach, Section, StoredTrain, Train
-from app.store.delay_documents import (
+from app.store.driver import Document
+from app.store.sales_shapes import TERMS
+from app.store.sales_window_documents import (
     sales_window_document,
     sales_window_from,
     sales_windows_document,
     sales_windows_from,
 )
-from app.store.driver import Document
-from app.store.sales_shapes import TERMS
 from app.store.shapes import ListOf, Nullable, Shape
 
 _CALL = Nullable(Shape({"at": str, "day_offset": int}))

@@ -67,23 +67,15 @@ class Trains:
             document = await self._trains.find_one({"request_id": request_id}) or await self._trains.find_one({"_id": train_id})
         return None if document is None else decode_one("trains", document, train_from)
 
-    async def list_page(self, after: str, limit: int) -> list[StoredTrain]:
-        """Return at most `limit` trains by train_id, after `after`, without those that are unreadable."""
+    async def list_page(self, after: str, limit: int, *, with_horizon: bool = False) -> list[StoredTrain]:
+        """Return at most `limit` trains by train_id, after `after`, without those that are unreadable.
 
-        async def fetch(behind: str, count: int) -> list[Document]:
-            with translate_outages():
-                return await self._trains.find({"_id": {"$gt": behind}}).sort("_id", 1).limit(count).to_list(count)
-
-        return await read_page("trains", fetch, lambda document: str(document["_id"]), train_from, after, limit)
-
-    async def list_with_horizon(self, after: str, limit: int) -> list[StoredTrain]:
-        """Return at most `limit` trains that are scheduled ahead by themselves, by train_id, after `after`.
-
-        Those that are unreadable are not among them.
+        With `with_horizon`, only those that the service schedules by itself.
         """
+        scheduled: Document = {"schedule_horizon_days": {"$gt": 0}} if with_horizon else {}
 
         async def fetch(behind: str, count: int) -> list[Document]:
-            query = {"_id": {"$gt": behind}, "schedule_horizon_days": {"$gt": 0}}
+            query = {"_id": {"$gt": behind}, **scheduled}
             with translate_outages():
                 return await self._trains.find(query).sort("_id", 1).limit(count).to_list(count)
 

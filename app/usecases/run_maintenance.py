@@ -1,7 +1,8 @@
-"""Run maintenance: what is done on train runs without any caller.
+"""Run maintenance: the changes of train runs that no caller asks for.
 
-Belongs here: what is due by the clock, the bookings of cancelled runs, and archiving what a dead server left behind. Does not
-belong here: the rules (`app/domain/rules`), nor how often this happens (`app/process/bootstrap/work.py`).
+Belongs here: finding the runs that are due and submitting their commands (`ExpireDue`, `CancelNextBookings`), and archiving
+bookings and events that a dead server left in the documents of runs. Does not belong here: the rules (`app/domain/rules`), how
+often this happens (`app/process/bootstrap/work.py`).
 """
 
 import logging
@@ -39,7 +40,7 @@ class RunMaintenance:
         self._runs, self._bus, self._clock, self._monotonic = runs, bus, clock, monotonic
 
     async def expire_due(self) -> None:
-        """Do what is due on runs by the clock, and cancel the next bookings of runs that are cancelled.
+        """Submit ExpireDue to each run that is due, and CancelNextBookings to each whose bookings are being cancelled.
 
         Each run gets one commit a round, so that a long cancellation holds up no other run. Refuses DATABASE_UNAVAILABLE.
         """
@@ -53,7 +54,10 @@ class RunMaintenance:
                 return
 
     async def adopt_earlier_runs(self) -> None:
-        """Let the clock rule runs that servers of an earlier version have made or changed. Each is looked at once a call."""
+        """Submit ExpireDue to runs that servers of an earlier version made or changed: it gives them a clock state.
+
+        Each run gets one commit a call.
+        """
         seen: set[str] = set()
         for _ in range(_ADOPT_ROUNDS_MAX):
             run_ids = await self._runs.list_behind_clock(self._clock(), _RUNS_MAX, but_for=seen)
@@ -64,15 +68,15 @@ class RunMaintenance:
                 return
 
     async def _submit(self, command: Command[Any]) -> bool:
-        """Return False for a run where it fails: it is left for the next call, and holds up no others."""
+        """Have a command decided. Return False where that fails: the next call tries it again, and the other runs go on."""
         try:
             await self._bus.submit(command, self._monotonic() + _COMMAND_SECONDS_MAX)
         except Refusal as refusal:
             if refusal.reason is not Reason.RECORD_UNREADABLE:  # which is logged where it is read, once in a while
-                _log.warning("what is due on run %s is not done: %s", command.run_id, refusal.reason.value)
+                _log.warning("run %s refused %s: %s", command.run_id, type(command).__name__, refusal.reason.value)
             return False
         except Exception:
-            _log.exception("what is due on run %s is not done", command.run_id)
+            _log.exception("%s failed on run %s", type(command).__name__, command.run_id)
             return False
         return True
 
@@ -95,5 +99,5 @@ class RunMaintenance:
 
 
 def _next_step(run: DueRun) -> Command[Any]:
-    """Return the command that does what is due on a run."""
+    """Return the command for a run that is due."""
     return CancelNextBookings(Caller(), run.run_id) if run.is_cancelling else ExpireDue(Caller(), run.run_id)

@@ -54,7 +54,7 @@ class RunScheduling:
         """
         after = ""
         for _ in range(_TRAINS_MAX // _TRAINS_READ_AT_A_TIME):
-            trains = await self._store.trains.list_with_horizon(after, _TRAINS_READ_AT_A_TIME)
+            trains = await self._store.trains.list_page(after, _TRAINS_READ_AT_A_TIME, with_horizon=True)
             for stored in trains:
                 await self._schedule_ahead_of(stored)
             if len(trains) < _TRAINS_READ_AT_A_TIME:

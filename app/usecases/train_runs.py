@@ -23,6 +23,9 @@ from app.store.store import Store
 from app.usecases.layout_fan_out import LayoutFanOut
 from app.usecases.run_scheduling import RunScheduling
 
+# Changes of a run by operators, after which the run is shown.
+RunChange = UpdateTrainRun | SetDelay | RecordArrival | CancelTrainRun | SetSalesWindow
+
 
 @dataclass(frozen=True, slots=True)
 class RunView:
@@ -83,27 +86,13 @@ class TrainRunUseCases:
         """
         return await self._scheduling.schedule(train_id, first, last, hidden=hidden)
 
-    async def update(self, command: UpdateTrainRun, deadline: float) -> RunView:
-        """Hide a run from buyers, or show it; return the run. Refuses TRAIN_RUN_NOT_FOUND.
+    async def change(self, command: RunChange, deadline: float) -> RunView:
+        """Have a change of a run decided and committed; return the run. The command's rule says what is refused.
 
-        `CommandBus.submit` says what else is refused. `deadline` is in `time.monotonic` seconds.
+        `CommandBus.submit` says what else is. `deadline` is in `time.monotonic` seconds.
         """
-        return await self._submit(command, deadline)
-
-    async def set_delay(self, command: SetDelay, deadline: float) -> RunView:
-        """Set the delay of a run; return the run. `app/domain/rules/set_delay.py` and `CommandBus.submit` say what is refused.
-
-        `deadline` is in `time.monotonic` seconds.
-        """
-        return await self._submit(command, deadline)
-
-    async def record_arrival(self, command: RecordArrival, deadline: float) -> RunView:
-        """Record when the train arrived at a stop; return the run.
-
-        `app/domain/rules/record_arrival.py` and `CommandBus.submit` say what is refused. `deadline` is in `time.monotonic`
-        seconds.
-        """
-        return await self._submit(command, deadline)
+        await self._bus.submit(command, deadline)
+        return await self.get(command.train_id, command.travel_date, "", "", command.caller)
 
     async def cancel(self, command: CancelTrainRun, deadline: float) -> RunView:
         """Cancel a run, or its legs from a stop on; return the run after the first commit. The bookings follow by themselves.
@@ -112,20 +101,12 @@ class TrainRunUseCases:
         `CommandBus.submit` say what is refused. `deadline` is in `time.monotonic` seconds.
         """
         if not command.validate_only:
-            return await self._submit(command, deadline)
+            return await self.change(command, deadline)
         run, now = await self._store.runs.get(command.run_id), self._clock()
         cancellation = plan_cancellation(run, command, now)
         if cancellation is not None:
             begin_cancellation(run, cancellation, now)  # in this view of the run; nothing writes it
         return self._view(run, "", "", now)
-
-    async def set_sales_window(self, command: SetSalesWindow, deadline: float) -> RunView:
-        """Set or remove a sales window of a run; return the run.
-
-        `app/domain/rules/set_sales_window.py` and `CommandBus.submit` say what is refused. `deadline` is in `time.monotonic`
-        seconds.
-        """
-        return await self._submit(command, deadline)
 
     async def delete(self, train_id: str, travel_date: str) -> None:
         """Delete a run on which nothing was ever booked. Refuses TRAIN_RUN_NOT_FOUND, RUN_NOT_EMPTY, COMMIT_ATTEMPTS_SPENT."""
@@ -137,10 +118,3 @@ class TrainRunUseCases:
         `deadline` is in `time.monotonic` seconds.
         """
         return await self._bus.submit(command, deadline)
-
-    async def _submit(
-        self, command: UpdateTrainRun | SetDelay | RecordArrival | CancelTrainRun | SetSalesWindow, deadline: float
-    ) -> RunView:
-        """Have a command decided and committed, and return the run."""
-        await self._bus.submit(command, deadline)
-        return await self.get(command.train_id, command.travel_date, "", "", command.caller)

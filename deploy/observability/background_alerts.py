@@ -148,7 +148,7 @@ _CANCELLATIONS = Alert(
     ),
     checks=(
         "`seatline run list` shows cancelled runs; `seatline run status TRAIN DATE` shows how many bookings are cancelled.",
-        "The workers' logs: `what is due on run ... is not done` names the run and the reason.",
+        "The workers' logs: `run ... refused CancelNextBookings` names the run and the reason.",
         "Rows Processes and MongoDB: does a worker run, and does the database answer?",
     ),
     remedies=(

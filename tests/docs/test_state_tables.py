@@ -134,7 +134,7 @@ def report_some(run: TrainRun, chance: Random, now: datetime) -> None:
     elif chance.random() < 0.7:
         minutes = chance.choice((0, 0, 15, 130, 1_440))
         earlier = record.minutes[:stop] or (0,) * stop
-        run.set_delay(replace(record, minutes=(*earlier, *[minutes] * (4 - stop)), reported_time=now))
+        run.set_delay(replace(record, minutes=(*earlier, *[minutes] * (4 - stop)), report_time=now))
     elif stop > 0:
         arrive = now + timedelta(minutes=chance.choice((-9, 4)))
         left = [before.depart for before in run.stops[:stop] if before.depart is not None]

@@ -71,13 +71,13 @@ class Dispatcher:
             "" if stop is None else run["stops"][stop]["name"],
             None if not minutes and self._rng.random() < 0.5 else reason,
             "the weather service says so" if reason is DisruptionReason.EXTREME_WEATHER else "",
-            self._reported_time(),
+            self._report_time(),
         )
         if command.reason is None:
             command = replace(command, evidence="")
-        text = f"delay {run['_id']} by {minutes} from {command.from_stop or 'the train'} as of {command.reported_time}"
+        text = f"delay {run['_id']} by {minutes} from {command.from_stop or 'the train'} as of {command.report_time}"
         before = delay_of(self._record.runs[run["_id"]])
-        if await self._send(text, command, lambda server, deadline: server.train_runs.set_delay(command, deadline)):
+        if await self._send(text, command, lambda server, deadline: server.train_runs.change(command, deadline)):
             self._record.found += self._wrong_delay(text, command, before, stop)
 
     def _wrong_delay(self, text: str, command: SetDelay, before: Document, stop: int | None) -> list[Violation]:
@@ -85,13 +85,13 @@ class Dispatcher:
         delays = [before, *self._record.delays[command.run_id]]
         for delay in delays:
             late = delay["minutes"][stop or 0 :] if stop is not None else delay["minutes"][-1:]
-            is_of_report = command.reported_time is None or delay["reported_time"] == command.reported_time
+            is_of_report = command.report_time is None or delay["report_time"] == command.report_time
             if late and set(late) == {command.minutes} and is_of_report:
                 return []
         # A later report of the same commit may have replaced it.
         said = [event["data"] for event in self._events(command.run_id, "run.delayed")]
-        reported = command.reported_time and command.reported_time.isoformat()
-        if any(data["minutes"] == command.minutes and reported in (None, data["reported_time"]) for data in said):
+        reported = command.report_time and command.report_time.isoformat()
+        if any(data["minutes"] == command.minutes and reported in (None, data["report_time"]) for data in said):
             return []
         return [Violation(f"{text} was answered, and the run had the delays {delays}")]
 
@@ -101,10 +101,10 @@ class Dispatcher:
         expected = expected_times(run)[stop][0] or now
         moments = [now, now - timedelta(minutes=self._rng.randint(1, 90)), min(now, expected), expected]
         command = RecordArrival(
-            OPERATOR, *_key(run), run["stops"][stop]["name"], _whole(self._rng.choice(moments)), self._reported_time()
+            OPERATOR, *_key(run), run["stops"][stop]["name"], _whole(self._rng.choice(moments)), self._report_time()
         )
         text = f"arrival of {run['_id']} at {command.stop} at {command.time}"
-        if await self._send(text, command, lambda server, deadline: server.train_runs.record_arrival(command, deadline)):
+        if await self._send(text, command, lambda server, deadline: server.train_runs.change(command, deadline)):
             said = [event["data"] for event in self._events(command.run_id, "run.arrived")]
             if not any((data["stop"], data["arrive_time"]) == (command.stop, command.time.isoformat()) for data in said):
                 self._record.found.append(Violation(f"{text} was answered, and no commit has it: {said}"))
@@ -113,7 +113,7 @@ class Dispatcher:
         events = self._record.events.values()
         return [event for event in events if event["type"] == kind and event["run_id"] == run_id]
 
-    def _reported_time(self) -> datetime | None:
+    def _report_time(self) -> datetime | None:
         """Return when a message was written: now, where it does not say, or some time ago."""
         if self._rng.random() < 0.3:
             return None
@@ -156,7 +156,7 @@ class Dispatcher:
         )
         command = SetSalesWindow(OPERATOR, *_key(run), self._rng.choice(_SECTIONS), window)
         text = f"sell {command.section or 'all'} of {run['_id']} by {window}"
-        await self._send(text, command, lambda server, deadline: server.train_runs.set_sales_window(command, deadline))
+        await self._send(text, command, lambda server, deadline: server.train_runs.change(command, deadline))
 
     # -- sending
 
@@ -176,9 +176,9 @@ class Dispatcher:
         if answered:
             self._service.note(f"{text}: done")
         elif stale and stale[-1] and isinstance(command, SetDelay):
-            newest = delay_of(self._record.runs[run_id])["reported_time"]
+            newest = delay_of(self._record.runs[run_id])["report_time"]
             # A message without a time has the moment of its decision, which may be that of a report from a clock that is ahead.
-            if command.reported_time is not None and (newest is None or newest <= command.reported_time):
+            if command.report_time is not None and (newest is None or newest <= command.report_time):
                 self._record.found.append(Violation(f"{text} was refused as stale, and the newest report is of {newest}"))
         return bool(answered)
 

@@ -32,7 +32,7 @@ from app.domain.rules import (
     waitlist,
 )
 from app.domain.rules.booking_changes import with_refund_due
-from app.domain.rules.delay_reports import reported_time_of
+from app.domain.rules.delay_reports import report_time_of
 from app.domain.run import expected_times
 from app.domain.run.delay_record import DelayRecord
 from app.domain.run.run_cancellation import RunCancellation
@@ -51,9 +51,9 @@ Breakage = Callable[[], AbstractContextManager[Any]]
 @contextmanager
 def late_messages_win() -> Iterator[None]:
     def reported(given: datetime | None, known: datetime | None, now: datetime, what: str) -> datetime:
-        return reported_time_of(given, None, now, what)
+        return report_time_of(given, None, now, what)
 
-    with broken_in((set_delay, record_arrival), "reported_time_of", reported):
+    with broken_in((set_delay, record_arrival), "report_time_of", reported):
         yield
 
 

@@ -53,9 +53,9 @@ def reports_go_forward(before: Document, run: Document, emitted: Iterable[Docume
     is_repeated = run.get("eventless_version") == run["version"]
     if old["minutes"] != new["minutes"] and "run.delayed" not in kinds:
         yield f"the delays go from {old['minutes']} to {new['minutes']} without an event"
-    if old["reported_time"] is not None and (new["reported_time"] is None or new["reported_time"] < old["reported_time"]):
-        yield f"a delay of {new['reported_time']} replaces one of {old['reported_time']}"
-    if old["reported_time"] != new["reported_time"] and "run.delayed" not in kinds and not is_repeated:
+    if old["report_time"] is not None and (new["report_time"] is None or new["report_time"] < old["report_time"]):
+        yield f"a delay of {new['report_time']} replaces one of {old['report_time']}"
+    if old["report_time"] != new["report_time"] and "run.delayed" not in kinds and not is_repeated:
         yield "a delay was reported again, and the commit has no sign of it"
     known = {stop: (time, reported) for stop, time, reported in new["arrivals"]}
     for stop, time, reported in old["arrivals"]:

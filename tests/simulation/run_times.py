@@ -16,7 +16,7 @@ _COMPACTED_AFTER = timedelta(hours=24)
 
 
 def delay_of(run: Document) -> Document:
-    return run.get("delay") or {"minutes": [], "arrivals": [], "reported_time": None, "reason": None}
+    return run.get("delay") or {"minutes": [], "arrivals": [], "report_time": None, "reason": None}
 
 
 def expected_times(run: Document) -> Times:

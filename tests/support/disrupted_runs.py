@@ -85,15 +85,15 @@ def an_event(run: TrainRun, kind: EventType, version: int, time: datetime, **dat
 def events_of(run: TrainRun) -> list[Event]:
     """Return the events that a run with a delay, arrivals or a cancellation has emitted."""
     delay, names, events = run.delay, [stop.name for stop in run.stops], []
-    if delay.reported_time is not None:
+    if delay.report_time is not None:
         first = next((index for index, minutes in enumerate(delay.minutes) if minutes), 0)
-        text = delay.reported_time.isoformat()
-        data = {"minutes": delay.minutes[first], "from_stop": names[first], "reason": delay.reason, "reported_time": text}
-        events.append(an_event(run, EventType.RUN_DELAYED, 3, delay.reported_time, **data))
+        text = delay.report_time.isoformat()
+        data = {"minutes": delay.minutes[first], "from_stop": names[first], "reason": delay.reason, "report_time": text}
+        events.append(an_event(run, EventType.RUN_DELAYED, 3, delay.report_time, **data))
     if run.clock_state is RunState.DEPARTED:
         events.append(an_event(run, EventType.RUN_DEPARTED, 4, DEPARTS_LONDON, state="DEPARTED", late_minutes=0))
     for arrival in delay.arrivals:
-        times = {"arrive_time": arrival.time.isoformat(), "reported_time": arrival.reported_time.isoformat()}
+        times = {"arrive_time": arrival.time.isoformat(), "report_time": arrival.report_time.isoformat()}
         events.append(an_event(run, EventType.RUN_ARRIVED, 5, arrival.time, stop=names[arrival.stop], **times))
     if run.cancellation is not None:
         data = {"reason": run.cancellation.reason, "from_stop": names[run.cancellation.from_stop], "state": "SCHEDULED"}

@@ -7,7 +7,7 @@ assertions.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -49,7 +49,7 @@ class RunServer(LaneServer):
     async def show(self, *, hidden: bool = False) -> RunView:
         """Show the run to buyers, or hide it. Has the run in memory afterwards."""
         asked = UpdateTrainRun(an_operator(), TRAIN_ID, TRAVEL_DATE.isoformat(), hidden)
-        return await self.runs.update(asked, time.monotonic() + 10.0)
+        return await self.runs.change(asked, time.monotonic() + 10.0)
 
     async def change_layout(self, *operations: LayoutOperation, **asked: Any) -> LayoutPlan:
         """Change the layout of the run, or plan it."""
@@ -61,6 +61,15 @@ class RunServer(LaneServer):
 
     async def delete(self) -> None:
         await self.runs.delete(TRAIN_ID, TRAVEL_DATE.isoformat())
+
+    async def send_expecting(self, command: Any, expected: Collection[Reason]) -> Any:
+        """Send a command; return its result, or None where it is refused for one of the expected reasons."""
+        try:
+            return await self.send(command)
+        except Refusal as refusal:
+            if refusal.reason not in expected:
+                raise
+            return None
 
     async def book(self, name: str) -> str:
         """Book a seat; return its label."""

@@ -7,17 +7,18 @@ assertions.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
 
 from app.domain.payments import PaymentState
+from app.embedded.mongod import EmbeddedMongod
 from app.pb.seatline.v1 import booking_pb2, hold_pb2
 from app.process.payment_providers import PAYMENT_PROVIDERS
-from app.store.driver import Database
+from app.store.driver import Database, connect
 from app.usecases.verification.layouts import verify_layout_jobs, verify_layout_outcomes, verify_train_versions
 from app.usecases.verification.payments import verify_ledger, verify_payments
 from app.usecases.verification.records import (
@@ -32,7 +33,7 @@ from app.usecases.verification.report import PAGE, AuditContext, Report, Scope
 from app.usecases.verification.runs import verify_one_run
 from app.usecases.verification.verification import Verification, audit_sources
 from tests.support.clients import ASHFORD, LONDON, PARIS, Run, booking_request
-from tests.support.world import NEXT_DATE, TRAVEL_DATE, World, eventually
+from tests.support.world import NEXT_DATE, TRAVEL_DATE, World, eventually, running_server, settings_for
 
 Document = dict[str, Any]
 Documents = dict[str, list[Document]]
@@ -182,3 +183,23 @@ async def make_copy(documents: Documents, database: Database) -> None:
         await database[name].delete_many({})
         if documents.get(name):
             await database[name].insert_many(documents[name])
+
+
+async def filled_documents(mongod: EmbeddedMongod, fill: Callable[[World], Awaitable[None]]) -> Documents:
+    """Fill a database through a server with a worker. Return its documents by collection, without empty collections."""
+    async with running_server(settings_for(mongod.uri)) as world:
+        await fill(world)
+        await world.server.stop_worker()
+        documents = await everything_in(world.database)
+        await world.database.client.drop_database(world.database.name)
+    return {name: stored for name, stored in documents.items() if stored}
+
+
+@asynccontextmanager
+async def a_copy(mongod: EmbeddedMongod, name: str, documents: Documents) -> AsyncIterator[Database]:
+    """Yield a database of that name with copies of these documents and nothing else."""
+    client = connect(mongod.uri, operation_seconds_max=10, selection_seconds_max=5, connections_max=5)
+    copy = client[name]
+    await make_copy(documents, copy)
+    yield copy
+    client.close()

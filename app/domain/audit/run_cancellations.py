@@ -41,7 +41,7 @@ def left_by_cancellation(record: AuditedRun) -> Iterator[str]:
     run, cancellation = record.run, record.run.cancellation
     if cancellation is None:
         return
-    misses, is_complete = run.schedule.misses, cancellation.complete_time is not None
+    misses, is_complete = run.schedule.misses, not cancellation.is_open
     for hold in run.holds.values():
         if misses(hold.legs):
             yield f"hold {hold.key} is for legs that are cancelled"
@@ -159,6 +159,6 @@ def _may_have_waited(run: TrainRun) -> bool:
 def open_cancellation(record: AuditedRun) -> Iterator[str]:
     """Warn of a cancellation that has not come to its end some time after it was made: workers bring it there."""
     cancellation: RunCancellation | None = record.run.cancellation
-    if cancellation is not None and cancellation.complete_time is None and cancellation.time < record.before:
+    if cancellation is not None and cancellation.is_open and cancellation.time < record.before:
         since = f"{cancellation.time:%Y-%m-%d %H:%M:%S}"
         yield WarningText(f"is cancelled since {since}, and not all its bookings are; is a worker running?")

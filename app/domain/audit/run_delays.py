@@ -5,7 +5,7 @@ Belongs here: the delay record, arrivals, the state by the clock, compaction. Do
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from app.domain import limits
 from app.domain.audit.check import WarningText
@@ -28,12 +28,12 @@ def wrong_delay(record: AuditedRun) -> Iterator[str]:
     if delay.minutes and len(delay.minutes) != len(run.stops):
         yield f"has delays for {len(delay.minutes)} stops, and {len(run.stops)} stops"
         return
-    if bool(delay.minutes) != (delay.reported_time is not None):
-        yield f"has the delays {list(delay.minutes)}, reported at {delay.reported_time}"
+    if bool(delay.minutes) != (delay.report_time is not None):
+        yield f"has the delays {list(delay.minutes)}, reported at {delay.report_time}"
     if any(not 0 <= minutes <= limits.DELAY_MINUTES_MAX for minutes in delay.minutes):
         yield f"has the delays {list(delay.minutes)}, of which one is impossible"
-    if delay.reported_time is not None and delay.reported_time > record.now + record.tolerance + _REPORT_AHEAD:
-        yield f"has a delay that will be reported at {delay.reported_time}"
+    if delay.report_time is not None and delay.report_time > record.now + record.tolerance + _REPORT_AHEAD:
+        yield f"has a delay that will be reported at {delay.report_time}"
     yield from _wrong_reason(record)
     yield from _times_backwards(run)
 
@@ -86,8 +86,8 @@ def _wrong_arrival(record: AuditedRun, arrival: Arrival) -> Iterator[str]:
         yield f"arrives at {stop.name} at {arrival.time}, before it leaves the stop before"
     if scheduled is None or arrival.time > scheduled + _ARRIVAL_LATE_MAX:
         yield f"arrives at {stop.name} at {arrival.time}, longer after {scheduled} than can be reported"
-    if max(arrival.time, arrival.reported_time) > latest:
-        yield f"will arrive at {stop.name} at {arrival.time}, as will be reported at {arrival.reported_time}"
+    if max(arrival.time, arrival.report_time) > latest:
+        yield f"will arrive at {stop.name} at {arrival.time}, as will be reported at {arrival.report_time}"
 
 
 def wrong_clock(record: AuditedRun) -> Iterator[str]:
@@ -118,7 +118,7 @@ def clock_behind(record: AuditedRun) -> Iterator[str]:
     known = run.schedule.state_at(record.before)
     if run.clock_state is not _states_until(known)[-1]:
         yield WarningText(f"is {known} by its expected times, and {run.clock_state} by its events; is a worker running?")
-    due, is_open = compaction_time(run), run.cancellation is not None and run.cancellation.complete_time is None
+    due, is_open = run.schedule.compact_time, run.cancellation is not None and run.cancellation.is_open
     if not run.is_compacted and not is_open and due < record.before:
         yield WarningText(f"is over since {due:%Y-%m-%d %H:%M:%S}, and not compacted; is a worker running?")
 
@@ -128,14 +128,8 @@ def wrong_compaction(record: AuditedRun) -> Iterator[str]:
     run = record.run
     if not run.is_compacted:
         return
-    due = compaction_time(run)
+    due = run.schedule.compact_time
     if due > record.now + record.tolerance + _REPORT_AHEAD:
         yield f"is compacted, and not over before {due}"
     if run.holds or run.ended_holds or run.layout_reservation is not None or run.layout.requests:
         yield "is compacted, and has holds or what is known of layout changes"
-
-
-def compaction_time(run: TrainRun) -> datetime:
-    """Return when what only sales need is removed: a day after the scheduled end, and not before the expected one."""
-    schedule = run.schedule
-    return max(schedule.arrive_time, schedule.scheduled_arrive_time + timedelta(hours=limits.RUN_COMPACTED_AFTER_HOURS))

@@ -73,10 +73,10 @@ _FIELDS: dict[EventType, dict[str, Callable[[object], bool]]] = {
         "from_stop": _is_name,
         "reason": _is_optional_reason,
         "state": _is_state,
-        "reported_time": is_time,
+        "report_time": is_time,
         "stops": _are_stops,
     },
-    EventType.RUN_ARRIVED: {"stop": _is_name, "arrive_time": is_time, "late_minutes": _is_count, "reported_time": is_time},
+    EventType.RUN_ARRIVED: {"stop": _is_name, "arrive_time": is_time, "late_minutes": _is_count, "report_time": is_time},
     EventType.RUN_CANCELLED: {"reason": _is_reason, "from_stop": _is_optional_name, "state": _is_state},
     EventType.RUN_DEPARTED: {"state": _is_state, "stop": _is_name, "depart_time": is_time, "late_minutes": _is_count},
     EventType.RUN_COMPLETED: {"state": _is_state, "stop": _is_name, "arrive_time": is_time, "late_minutes": _is_count},
@@ -101,9 +101,9 @@ def differs_from_last_delay(record: AuditedRun) -> Iterator[str]:
     delay, last = record.run.delay, _last(record, EventType.RUN_DELAYED)
     if last is None:
         return
-    reported = last.data["reported_time"]
-    if delay.reported_time is None or delay.reported_time < _instant(reported):  # the same report again has no event
-        yield f"has a delay reported at {delay.reported_time}, and by its last event at {reported}"
+    reported = last.data["report_time"]
+    if delay.report_time is None or delay.report_time < _instant(reported):  # the same report again has no event
+        yield f"has a delay reported at {delay.report_time}, and by its last event at {reported}"
     if (delay.reason.value if delay.reason else None) != (last.data["reason"] or None):
         yield f"has a delay for {delay.reason}, and by its last event for {last.data['reason']}"
     names = [stop.name for stop in record.run.stops]
@@ -145,13 +145,13 @@ def _arrivals_before(record: AuditedRun, report: Event) -> tuple[Arrival, ...]:
 def differs_from_arrivals(record: AuditedRun) -> Iterator[str]:
     """Compare the arrivals of a run with the last event of each, as far as that is stored."""
     names = [stop.name for stop in record.run.stops]
-    arrivals = {names[arrival.stop]: (arrival.time, arrival.reported_time) for arrival in record.run.delay.arrivals}
+    arrivals = {names[arrival.stop]: (arrival.time, arrival.report_time) for arrival in record.run.delay.arrivals}
     last = {event.data["stop"]: event for event in _of_type(record, EventType.RUN_ARRIVED)}
     for name, event in last.items():
-        said, reported = _instant(event.data["arrive_time"]), _instant(event.data["reported_time"])
-        time, reported_time = arrivals.get(str(name), (None, reported))
-        if time != said or reported_time < reported:  # the same report again has no event
-            yield f"arrives at {name} at {time}, as of {reported_time}; by its last event at {said}, as of {reported}"
+        said, reported = _instant(event.data["arrive_time"]), _instant(event.data["report_time"])
+        time, report_time = arrivals.get(str(name), (None, reported))
+        if time != said or report_time < reported:  # the same report again has no event
+            yield f"arrives at {name} at {time}, as of {report_time}; by its last event at {said}, as of {reported}"
 
 
 def differs_from_cancellation(record: AuditedRun) -> Iterator[str]:

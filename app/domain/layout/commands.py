@@ -7,7 +7,7 @@ Belongs here: UpdateLayout and UpdateTrainRun, and what each declares. Does not 
 from collections.abc import Collection
 from typing import ClassVar
 
-from app.domain.commands import Command
+from app.domain.commands import TrainRunCommand
 from app.domain.layout.operations import LayoutOperation
 from app.domain.layout.plan import LayoutPlan, hash_of
 from app.domain.people import Caller
@@ -17,7 +17,7 @@ from app.domain.values import value
 
 
 @value(frozen=True, slots=True)
-class UpdateLayout(Command[LayoutPlan]):
+class UpdateLayout(TrainRunCommand[LayoutPlan]):
     """Change the layout of a run; with `validate_only`, only plan it.
 
     With `reserve_seconds`, which needs `validate_only`, the seats of the plan are withdrawn from sale for that time. With
@@ -42,11 +42,6 @@ class UpdateLayout(Command[LayoutPlan]):
     is_alone: ClassVar[bool] = True
 
     @property
-    def run_id(self) -> str:
-        """The key of the run."""
-        return f"{self.train_id}:{self.travel_date}"
-
-    @property
     def fingerprint(self) -> str:
         """A hash of what is to change, to detect a `request_id` that is used twice, and a plan of another change."""
         operations = [[type(operation).__name__, operation] for operation in self.operations]
@@ -58,15 +53,10 @@ class UpdateLayout(Command[LayoutPlan]):
 
 
 @value(frozen=True, slots=True)
-class UpdateTrainRun(Command[None]):
+class UpdateTrainRun(TrainRunCommand[None]):
     """Hide a run from buyers, or show it."""
 
     caller: Caller
     train_id: str
     travel_date: str
     hidden: bool
-
-    @property
-    def run_id(self) -> str:
-        """The key of the run."""
-        return f"{self.train_id}:{self.travel_date}"

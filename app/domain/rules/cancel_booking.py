@@ -34,7 +34,7 @@ def cancel_and_refund(run: TrainRun, command: CancelBooking, now: datetime) -> C
     after = cancel_booking(run, command, now)
     made = after.refunds[known:]
     refund = Money(sum(refund.minor for refund in made), after.currency)
-    return Cancellation(after, refund, before or after, made[0].reason if made else None, run.schedule)
+    return Cancellation(after, refund, before or after, made[0].reason if made else None)
 
 
 def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Booking:

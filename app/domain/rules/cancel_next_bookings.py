@@ -34,7 +34,7 @@ def cancel_next_bookings(run: TrainRun, command: CancelNextBookings, now: dateti
     Refuses INTERNAL where a passenger's booking was not found; then nothing has changed.
     """
     cancellation = run.cancellation
-    if cancellation is None or cancellation.complete_time is not None:
+    if cancellation is None or not cancellation.is_open:
         return False
     references = next_bookings_to_cancel(run)
     for reference in references:
@@ -51,7 +51,7 @@ def cancel_next_bookings(run: TrainRun, command: CancelNextBookings, now: dateti
     if cancellation != run.cancellation:
         run.set_cancellation(cancellation)
     promote(run, now)
-    return cancellation.complete_time is None
+    return cancellation.is_open
 
 
 def _require_due_before(run: TrainRun, reference: str) -> None:

@@ -22,7 +22,7 @@ from app.domain.run.delay_record import DelayRecord
 from app.domain.run.train_run import TrainRun
 
 
-def reported_time_of(given: datetime | None, known: datetime | None, now: datetime, what: str) -> datetime:
+def report_time_of(given: datetime | None, known: datetime | None, now: datetime, what: str) -> datetime:
     """Return when something was reported. `known` is the time of the last report of the same thing, None for none.
 
     A report that does not say when it was made is of now, and never late. Refuses INVALID_FIELD for a time in the future, and

@@ -1,8 +1,7 @@
 """What is due by the clock on a run, before each decision.
 
 Belongs here: the order in which things end that are due. Does not belong here: the end of each (`expire_holds.py`,
-`layout_reservation.py`, `close_waitlist.py`, `follow_openings.py`,
-`follow_clock.py`).
+`layout_reservation.py`, `follow_openings.py`, `close_waitlist.py`, `follow_clock.py`).
 """
 
 from datetime import datetime
@@ -17,10 +16,9 @@ from app.domain.run.train_run import TrainRun
 
 
 def expire_due(run: TrainRun, now: datetime) -> None:
-    """Expire holds and the reservation of a layout plan, promote bookings into their seats and into sections that open, close
-    the waitlist, and let the run depart, complete and be compacted.
+    """Expire holds and the reservation of a layout plan, promote the waitlist, close it, and follow the run's clock.
 
-    Runs before each batch.
+    The lane calls it before each batch. The waitlist is promoted where seats have come free or a section has opened.
     """
     came_free = bool(run.holds) and expire_holds(run, now)
     if run.layout_reservation is not None and expire_reservation(run, now):

@@ -16,7 +16,6 @@ The rules:
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from app.domain import limits
 from app.domain.events import EventType, Json
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import RunState
@@ -64,10 +63,8 @@ def clock_due_time(run: TrainRun) -> datetime | None:
 
 def _compact_time(run: TrainRun) -> datetime | None:
     """Return when the run may be compacted; None where it was, and while its bookings are being cancelled."""
-    if run.is_compacted or (run.cancellation is not None and run.cancellation.complete_time is None):
-        return None
-    schedule = run.schedule
-    return max(schedule.arrive_time, schedule.scheduled_arrive_time + timedelta(hours=limits.RUN_COMPACTED_AFTER_HOURS))
+    is_cancelling = run.cancellation is not None and run.cancellation.is_open
+    return None if run.is_compacted or is_cancelling else run.schedule.compact_time
 
 
 def _depart(run: TrainRun, now: datetime) -> None:

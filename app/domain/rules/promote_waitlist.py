@@ -89,9 +89,9 @@ def _unit_seats(run: TrainRun, demand: SeatDemand, among: Sequence[int] | None) 
     """Return seats for a unit, by the steps for displaced passengers, of the sections `among`; None where no step finds any."""
     sections = run.sections if among is None else [run.sections[index] for index in among]
     placement = place_unit(sections, demand, allow_lower=False)
-    if placement is None or among is None:
-        return None if placement is None else placement.seats
-    return tuple((among[index], number) for index, number in placement.seats)
+    if placement is None:
+        return None
+    return placement.seats if among is None else tuple((among[index], number) for index, number in placement.seats)
 
 
 def _next_seats(run: TrainRun, demand: WaitlistDemand, opened: Sequence[int] | None) -> tuple[int, list[int]] | None:

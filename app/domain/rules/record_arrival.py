@@ -15,7 +15,7 @@ from app.domain.rules.delay_reports import (
     as_text,
     latest_time,
     record_report,
-    reported_time_of,
+    report_time_of,
     require_served,
 )
 from app.domain.run.delay_record import Arrival
@@ -37,8 +37,8 @@ def record_arrival(run: TrainRun, command: RecordArrival, now: datetime) -> None
         raise InvalidField("stop", f"the train starts at {run.stops[0].name}; name a stop at which it arrives")
     require_served(run, stop)
     before = next((arrival for arrival in run.delay.arrivals if arrival.stop == stop), None)
-    known, what = before.reported_time if before else None, f"the arrival at {run.stops[stop].name}"
-    reported = reported_time_of(command.reported_time, known, now, what)
+    known, what = before.report_time if before else None, f"the arrival at {run.stops[stop].name}"
+    reported = report_time_of(command.report_time, known, now, what)
     _check_time(run, stop, command.time, now)
     arrival = Arrival(stop, command.time, reported)
     if arrival == before:
@@ -77,5 +77,5 @@ def _event_data(run: TrainRun, arrival: Arrival) -> dict[str, Json]:
         "stop": run.stops[arrival.stop].name,
         "arrive_time": arrival.time.isoformat(),
         "late_minutes": late_minutes(run.stops, run.schedule.expected_stops, arrival.stop),
-        "reported_time": arrival.reported_time.isoformat(),
+        "report_time": arrival.report_time.isoformat(),
     }

@@ -16,7 +16,7 @@ from app.domain.rules.delay_reports import (
     as_text,
     last_arrived_stop,
     record_report,
-    reported_time_of,
+    report_time_of,
     require_served,
 )
 from app.domain.run.delay_record import DelayRecord
@@ -36,13 +36,13 @@ def set_delay(run: TrainRun, command: SetDelay, now: datetime) -> None:
     before = run.delay
     stop = _first_late_stop(run, command)
     require_served(run, stop)
-    reported = reported_time_of(command.reported_time, before.reported_time, now, "the delay")
+    reported = report_time_of(command.report_time, before.report_time, now, "the delay")
     _require_arrival_pending(run, stop)
     _require_order(run, stop, command.minutes)
     record = _delayed(run, command, stop, reported)
     if record == before:
         return
-    is_repeated = before.reported_time is not None and replace(record, reported_time=before.reported_time) == before
+    is_repeated = before.report_time is not None and replace(record, report_time=before.report_time) == before
     record_report(run, record, now, is_repeated=is_repeated)
     if not is_repeated:
         data = _event_data(run, command.minutes, stop, now)
@@ -103,7 +103,7 @@ def _delayed(run: TrainRun, command: SetDelay, stop: int, reported: datetime) ->
     reason, evidence = command.reason, command.evidence
     if reason is None and any(minutes):
         reason, evidence = before.reason, before.evidence
-    return replace(before, minutes=minutes, reason=reason, evidence=evidence, reported_time=reported)
+    return replace(before, minutes=minutes, reason=reason, evidence=evidence, report_time=reported)
 
 
 def _event_data(run: TrainRun, minutes: int, stop: int, now: datetime) -> dict[str, Json]:
@@ -114,7 +114,7 @@ def _event_data(run: TrainRun, minutes: int, stop: int, now: datetime) -> dict[s
         "from_stop": run.stops[stop].name,
         "reason": delay.reason.value if delay.reason else None,
         "state": schedule.state_at(now).value,
-        "reported_time": delay.reported_time.isoformat() if delay.reported_time else None,
+        "report_time": delay.report_time.isoformat() if delay.report_time else None,
         "stops": [
             {
                 "name": expected.name,

@@ -31,10 +31,7 @@ from app.domain.run.waitlist_index import WaitlistDemand
 
 def waitlist_closing_time(run: TrainRun) -> datetime:
     """Return when the waitlist closes: some time before the train is expected to depart from its first stop."""
-    depart = run.schedule.expected_stops[0].depart
-    if depart is None:
-        raise ValueError("the first stop has no departure")
-    return depart - timedelta(minutes=run.terms.waitlist_closes_minutes_before)
+    return run.schedule.depart_time - timedelta(minutes=run.terms.waitlist_closes_minutes_before)
 
 
 def position_in_waitlist(run: TrainRun, booking: Booking) -> int:

@@ -12,11 +12,11 @@ from app.domain.values import value
 
 @value(frozen=True, slots=True)
 class Arrival:
-    """The train arrived at the stop with index `stop` at `time`, as was reported at `reported_time`."""
+    """The train arrived at the stop with index `stop` at `time`, as was reported at `report_time`."""
 
     stop: int
     time: datetime
-    reported_time: datetime
+    report_time: datetime
 
 
 @value(frozen=True, slots=True)
@@ -25,20 +25,20 @@ class DelayRecord:
 
     `minutes` has the delay of each stop, for its arrival and its departure; it is empty where no delay was ever reported, and
     all zeros after the end of a delay. `reason` and `evidence` are those of the last report; where it ended the delay of the
-    last stops only, they are those of the stops that stay late. `reported_time` is when the last delay was reported, None for
+    last stops only, they are those of the stops that stay late. `report_time` is when the last delay was reported, None for
     never. `arrivals` are by stop, each stop once.
     """
 
     minutes: tuple[int, ...] = ()
     reason: DisruptionReason | None = None
     evidence: str = ""
-    reported_time: datetime | None = None
+    report_time: datetime | None = None
     arrivals: tuple[Arrival, ...] = ()
 
     @property
     def is_reported(self) -> bool:
         """Whether anybody has ever reported on the run: a delay, its end, or an arrival."""
-        return self.reported_time is not None or bool(self.arrivals)
+        return self.report_time is not None or bool(self.arrivals)
 
 
 # That of a run on which nobody has reported.

@@ -29,6 +29,11 @@ class RunCancellation:
     refunded_minor: int = 0
 
     @property
+    def is_open(self) -> bool:
+        """Whether bookings may be left that it has to cancel."""
+        return self.complete_time is None
+
+    @property
     def is_whole(self) -> bool:
         """Whether the train does not run at all."""
         return self.from_stop == 0

@@ -5,8 +5,9 @@ not belong here: what the rules make of it (`app/domain/rules/`), nor seats and 
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from app.domain import limits
 from app.domain.run.delay_record import NO_DELAY, DelayRecord
 from app.domain.run.expected_times import expected_stops, late_minutes
 from app.domain.run.run_cancellation import RunCancellation
@@ -46,6 +47,11 @@ class RunSchedule:
     def is_cancelled(self) -> bool:
         """Whether the whole run is cancelled."""
         return self.cancellation is not None and self.cancellation.is_whole
+
+    @property
+    def compact_time(self) -> datetime:
+        """When no delay can bring the run back any more: then it may lose what only sales need."""
+        return max(self.arrive_time, self.scheduled_arrive_time + timedelta(hours=limits.RUN_COMPACTED_AFTER_HOURS))
 
     def misses(self, legs: int) -> bool:
         """Whether any of these legs is cancelled."""

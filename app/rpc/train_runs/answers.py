@@ -82,7 +82,7 @@ def _run_delay(schedule: RunSchedule, caller: Caller) -> train_run_pb2.RunDelay:
         minutes=late_minutes(schedule.stops, schedule.expected_stops, schedule.last_stop),
         reason=reason_message(record.reason),
         evidence=record.evidence if caller.is_operator else "",
-        report_time=_optional_timestamp(record.reported_time),
+        report_time=_optional_timestamp(record.report_time),
     )
 
 

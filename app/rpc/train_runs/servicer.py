@@ -92,7 +92,7 @@ class RunServicer(LayoutCalls):
     ) -> train_run_pb2.TrainRun:
         """Hide a run, or show it."""
         command = requests.update_train_run(context.caller, request)
-        return answers.train_run(await self._train_runs.update(command, context.deadline), context.caller)
+        return answers.train_run(await self._train_runs.change(command, context.deadline), context.caller)
 
     async def DeleteTrainRun(
         self, request: train_run_pb2.DeleteTrainRunRequest, context: CallContext
@@ -104,12 +104,12 @@ class RunServicer(LayoutCalls):
     async def SetDelay(self, request: train_run_pb2.SetDelayRequest, context: CallContext) -> train_run_pb2.TrainRun:
         """Set the delay of a run."""
         command = requests.set_delay(context.caller, request)
-        return answers.train_run(await self._train_runs.set_delay(command, context.deadline), context.caller)
+        return answers.train_run(await self._train_runs.change(command, context.deadline), context.caller)
 
     async def RecordArrival(self, request: train_run_pb2.RecordArrivalRequest, context: CallContext) -> train_run_pb2.TrainRun:
         """Record when a train arrived at a stop."""
         command = requests.record_arrival(context.caller, request)
-        return answers.train_run(await self._train_runs.record_arrival(command, context.deadline), context.caller)
+        return answers.train_run(await self._train_runs.change(command, context.deadline), context.caller)
 
     async def CancelTrainRun(
         self, request: train_run_pb2.CancelTrainRunRequest, context: CallContext
@@ -125,4 +125,4 @@ class RunServicer(LayoutCalls):
     ) -> train_run_pb2.TrainRun:
         """Set the sales window of a run."""
         command = requests.set_sales_window(context.caller, request)
-        return answers.train_run(await self._train_runs.set_sales_window(command, context.deadline), context.caller)
+        return answers.train_run(await self._train_runs.change(command, context.deadline), context.caller)

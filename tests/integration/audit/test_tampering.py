@@ -14,20 +14,19 @@ from app.notifications.secrets import make_secret
 from app.store.driver import Database
 from tests.support.clients import ASHFORD
 from tests.support.delivery_worlds import Dispatch, RecordingReceivers
-from tests.support.job_databases import a_client
 from tests.support.tampering import Tampering, tamperings
 from tests.support.verified_worlds import (
     FIRST,
     SECOND,
     Documents,
-    everything_in,
+    a_copy,
     fill,
+    filled_documents,
     finds_something,
     hold,
-    make_copy,
     verify,
 )
-from tests.support.world import Clock, World, eventually, running_server, settings_for
+from tests.support.world import Clock, World, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -192,21 +191,13 @@ async def _is_all_work_done(world: World) -> bool:
 
 @pytest_asyncio.fixture(scope="module")
 async def filled(mongod: EmbeddedMongod) -> Documents:
-    async with running_server(settings_for(mongod.uri)) as world:
-        await fill_everything(world)
-        await world.server.stop_worker()
-        documents = await everything_in(world.database)
-        await world.database.client.drop_database(world.database.name)
-    return {name: stored for name, stored in documents.items() if stored}
+    return await filled_documents(mongod, fill_everything)
 
 
 @pytest_asyncio.fixture
 async def database(mongod: EmbeddedMongod, filled: Documents) -> AsyncIterator[Database]:
-    client = a_client(mongod)
-    copy = client["test_tampering"]
-    await make_copy(filled, copy)
-    yield copy
-    client.close()
+    async with a_copy(mongod, "test_tampering", filled) as copy:
+        yield copy
 
 
 async def test_the_filled_database_has_every_kind_of_record_and_no_finding(database: Database, filled: Documents) -> None:

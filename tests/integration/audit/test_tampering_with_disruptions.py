@@ -12,10 +12,9 @@ from app.embedded.mongod import EmbeddedMongod
 from app.pb.seatline.v1 import disruption_pb2, sales_window_pb2
 from app.store.driver import Database
 from tests.support.clients import ASHFORD, LILLE, Run, booking_request
-from tests.support.job_databases import a_client
 from tests.support.tampering import Tampering, tamperings
-from tests.support.verified_worlds import WAIT, Documents, everything_in, findings_of, finds_something, make_copy, verify
-from tests.support.world import NEXT_DATE, TRAVEL_DATE, World, eventually, on_day, running_server, settings_for
+from tests.support.verified_worlds import WAIT, Documents, a_copy, filled_documents, findings_of, finds_something, verify
+from tests.support.world import NEXT_DATE, TRAVEL_DATE, World, eventually, on_day
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -35,7 +34,7 @@ RUN_FIELDS = (
 NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
     "only the run records what proves a reason": ("train_runs delay.evidence", "train_runs cancellation.evidence"),
     "the same report again moves it, without an event": (
-        "train_runs delay.reported_time",
+        "train_runs delay.report_time",
         "train_runs delay.arrivals.*.2",
     ),
     "when the last step of a cancellation was made, and how far it had come": (
@@ -99,21 +98,13 @@ async def _is_done(world: World, cut: Run, late: Run) -> bool:
 
 @pytest_asyncio.fixture(scope="module")
 async def filled(mongod: EmbeddedMongod) -> Documents:
-    async with running_server(settings_for(mongod.uri)) as world:
-        await fill(world)
-        await world.server.stop_worker()
-        documents = await everything_in(world.database)
-        await world.database.client.drop_database(world.database.name)
-    return {name: stored for name, stored in documents.items() if stored}
+    return await filled_documents(mongod, fill)
 
 
 @pytest_asyncio.fixture
 async def database(mongod: EmbeddedMongod, filled: Documents) -> AsyncIterator[Database]:
-    client = a_client(mongod)
-    copy = client["test_tampering_with_disruptions"]
-    await make_copy(filled, copy)
-    yield copy
-    client.close()
+    async with a_copy(mongod, "test_tampering_with_disruptions", filled) as copy:
+        yield copy
 
 
 async def test_late_and_cancelled_runs_give_no_finding(database: Database, filled: Documents) -> None:

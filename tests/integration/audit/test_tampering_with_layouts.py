@@ -10,11 +10,10 @@ import pytest_asyncio
 from app.domain.layout.layout_jobs import LayoutOutcomeState
 from app.embedded.mongod import EmbeddedMongod
 from app.store.driver import Database
-from tests.support.job_databases import a_client
 from tests.support.layout_client import layout_client, remove_coach, remove_seats, set_fare, set_seat_count
 from tests.support.tampering import Tampering, tamperings
-from tests.support.verified_worlds import Documents, everything_in, findings_of, finds_something, make_copy, verify
-from tests.support.world import NEXT_DATE, THIRD_DATE, TRAVEL_DATE, World, eventually, running_server, settings_for
+from tests.support.verified_worlds import Documents, a_copy, filled_documents, findings_of, finds_something, verify
+from tests.support.world import NEXT_DATE, THIRD_DATE, TRAVEL_DATE, World, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -119,21 +118,13 @@ async def _is_done(world: World, layout_job_id: str) -> bool:
 
 @pytest_asyncio.fixture(scope="module")
 async def filled(mongod: EmbeddedMongod) -> Documents:
-    async with running_server(settings_for(mongod.uri)) as world:
-        await fill(world)
-        await world.server.stop_worker()
-        documents = await everything_in(world.database)
-        await world.database.client.drop_database(world.database.name)
-    return {name: stored for name, stored in documents.items() if stored}
+    return await filled_documents(mongod, fill)
 
 
 @pytest_asyncio.fixture
 async def database(mongod: EmbeddedMongod, filled: Documents) -> AsyncIterator[Database]:
-    client = a_client(mongod)
-    copy = client["test_tampering_with_layouts"]
-    await make_copy(filled, copy)
-    yield copy
-    client.close()
+    async with a_copy(mongod, "test_tampering_with_layouts", filled) as copy:
+        yield copy
 
 
 async def test_layouts_that_changed_give_no_finding(database: Database, filled: Documents) -> None:

@@ -200,7 +200,7 @@ async def test_of_many_messages_at_once_to_three_servers_the_newest_wins_and_the
     assert {decoded(error).says for error in refused} <= {STALE}
     assert await railway.expects() == [newest[0]] * SERVERS
     told = await railway.events("run.delayed")
-    reported = [data["reported_time"] for data in told]
+    reported = [data["report_time"] for data in told]
     assert reported == sorted(reported)
     assert len(told) == len(answers) - len(refused)
     assert told[-1]["minutes"] == newest[0]

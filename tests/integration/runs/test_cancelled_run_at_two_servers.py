@@ -16,7 +16,7 @@ from app.domain import limits
 from app.domain.booking import Booking, BookingState, RefundReason
 from app.domain.commands import CancelBooking, CreateBooking, IfFull
 from app.domain.people import Caller
-from app.domain.refusals import Reason, Refusal
+from app.domain.refusals import Reason
 from app.domain.run.run_cancellation import RunCancellation
 from app.domain.run_commands import CancelNextBookings, CancelTrainRun
 from app.domain.timetable import RunState
@@ -74,21 +74,11 @@ def cancels(from_stop: str = "", **asked: Any) -> CancelTrainRun:
     return replace(asks_to_cancel_run(from_stop, **asked), travel_date=DATE)
 
 
-async def settle(server: RunServer, command: Any) -> Any:
-    """Send a command; return its result, or None where it is refused for one of the expected reasons."""
-    try:
-        return await server.send(command)
-    except Refusal as refusal:
-        if refusal.reason not in EXPECTED:
-            raise
-        return None
-
-
 async def take_steps(server: RunServer) -> None:
     """Take steps until none is left."""
     is_open = True
     while is_open:
-        is_open = await settle(server, CancelNextBookings(Caller(), RUN_ID)) is not False
+        is_open = await server.send_expecting(CancelNextBookings(Caller(), RUN_ID), EXPECTED) is not False
 
 
 async def cancel(server: RunServer, command: CancelTrainRun) -> RunView:
@@ -139,8 +129,8 @@ async def test_two_servers_take_steps_at_once_and_refund_everybody_once(
     from_stop: str, pair: tuple[RunServer, RunServer], database: Database
 ) -> None:
     here, there = pair
-    await asyncio.gather(*(settle(there, asks(number)) for number in range(15)))
-    await asyncio.gather(*(settle(here, asks(number)) for number in range(15, 30)))
+    await asyncio.gather(*(there.send_expecting(asks(number), EXPECTED) for number in range(15)))
+    await asyncio.gather(*(here.send_expecting(asks(number), EXPECTED) for number in range(15, 30)))
     await cancel(here, cancels(from_stop))
     await asyncio.gather(take_steps(here), take_steps(there))
     found = await require_refunded_once(here, database, from_stop)
@@ -152,17 +142,17 @@ async def test_others_buy_and_cancel_meanwhile_and_nothing_is_left(
     from_stop: str, pair: tuple[RunServer, RunServer], database: Database
 ) -> None:
     here, there = pair
-    sold = [await settle(there, asks(number)) for number in range(20)]
+    sold = [await there.send_expecting(asks(number), EXPECTED) for number in range(20)]
     await asyncio.gather(
         cancel(here, cancels(from_stop)),
-        *(settle(there, of_cancel(result.booking)) for result in sold[::4]),
-        *(settle(there, asks(number)) for number in range(20, 26)),
+        *(there.send_expecting(of_cancel(result.booking), EXPECTED) for result in sold[::4]),
+        *(there.send_expecting(asks(number), EXPECTED) for number in range(20, 26)),
     )
     await asyncio.gather(
         take_steps(here),
         take_steps(there),
-        *(settle(there, of_cancel(result.booking)) for result in sold[1::4]),
-        *(settle(there, asks(number)) for number in range(30, 36)),
+        *(there.send_expecting(of_cancel(result.booking), EXPECTED) for result in sold[1::4]),
+        *(there.send_expecting(asks(number), EXPECTED) for number in range(30, 36)),
     )
     found = await require_refunded_once(there, database, from_stop)
     assert found["ended"] >= 5
@@ -174,7 +164,7 @@ async def test_bookings_that_the_other_server_made_and_archived_are_cancelled(
     here, there = pair
     await here.show()  # so that this server has the run in memory
     for number in range(10):
-        await settle(there, asks(number))
+        await there.send_expecting(asks(number), EXPECTED)
     await there.bus.wait_idle()
     await there.store.runs.archive_leftovers(RUN_ID)
     await cancel(here, cancels())
@@ -186,7 +176,7 @@ async def test_a_cancellation_that_is_extended_between_two_steps_refunds_nobody_
     pair: tuple[RunServer, RunServer], database: Database
 ) -> None:
     here, there = pair
-    await asyncio.gather(*(settle(there, asks(number)) for number in range(15)))
+    await asyncio.gather(*(there.send_expecting(asks(number), EXPECTED) for number in range(15)))
     await cancel(here, cancels(LILLE))
     assert await here.send(CancelNextBookings(Caller(), RUN_ID)) is True
     await cancel(there, cancels())
@@ -209,7 +199,7 @@ async def test_holds_end_and_nobody_buys_at_any_server(pair: tuple[RunServer, Ru
 async def test_a_check_shows_the_run_as_it_would_be_and_changes_nothing(pair: tuple[RunServer, RunServer]) -> None:
     here, there = pair
     await there.hold("ann")
-    waiting = [await settle(there, asks(3 * number)) for number in range(21)]
+    waiting = [await there.send_expecting(asks(3 * number), EXPECTED) for number in range(21)]
     before = await here.stored_run()
     view = await cancel(here, cancels(validate_only=True))
     assert (view.state, view.run.holds) == (RunState.CANCELLED, {})

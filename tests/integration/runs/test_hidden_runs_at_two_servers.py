@@ -90,12 +90,12 @@ async def test_a_run_without_the_field_is_seen_by_everybody(servers: tuple[RunSe
 
 async def test_hiding_an_unknown_run_is_refused(servers: tuple[RunServer, RunServer]) -> None:
     asked = UpdateTrainRun(an_operator(), TRAIN_ID, "2031-01-01", hidden=True)
-    assert await reason_of(servers[0].runs.update(asked, time.monotonic() + 10)) is Reason.TRAIN_RUN_NOT_FOUND
+    assert await reason_of(servers[0].runs.change(asked, time.monotonic() + 10)) is Reason.TRAIN_RUN_NOT_FOUND
 
 
 async def test_a_buyer_cannot_hide_a_run(servers: tuple[RunServer, RunServer]) -> None:
     here, _ = servers
     await here.show()
     asked = UpdateTrainRun(a_caller("ann"), TRAIN_ID, TRAVEL_DATE.isoformat(), hidden=True)
-    assert await reason_of(here.runs.update(asked, time.monotonic() + 10)) is Reason.NOT_PERMITTED
+    assert await reason_of(here.runs.change(asked, time.monotonic() + 10)) is Reason.NOT_PERMITTED
     assert (await here.send(asks_for_seats("ann", travel_date=TRAVEL_DATE))).booking.is_live

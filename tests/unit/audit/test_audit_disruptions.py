@@ -66,11 +66,11 @@ def has_a_storm_without_evidence(run: TrainRun) -> None:
 
 
 def was_never_reported(run: TrainRun) -> None:
-    run.delay = replace(run.delay, reported_time=None)
+    run.delay = replace(run.delay, report_time=None)
 
 
 def will_be_reported(run: TrainRun) -> None:
-    run.delay = replace(run.delay, reported_time=AFTER_DEPARTURE + 8 * MINUTE)
+    run.delay = replace(run.delay, report_time=AFTER_DEPARTURE + 8 * MINUTE)
 
 
 def arrives_twice(run: TrainRun) -> None:
@@ -134,7 +134,7 @@ def is_late_for_another_reason(run: TrainRun) -> None:
 
 
 def was_reported_earlier(run: TrainRun) -> None:
-    run.delay = replace(run.delay, reported_time=AFTER_DEPARTURE - 11 * MINUTE)
+    run.delay = replace(run.delay, report_time=AFTER_DEPARTURE - 11 * MINUTE)
 
 
 def is_less_late(run: TrainRun) -> None:
@@ -150,7 +150,7 @@ def arrived_a_minute_earlier(run: TrainRun) -> None:
 
 
 def arrival_was_reported_earlier(run: TrainRun) -> None:
-    arrival = replace(run.delay.arrivals[0], reported_time=AFTER_DEPARTURE - MINUTE)
+    arrival = replace(run.delay.arrivals[0], report_time=AFTER_DEPARTURE - MINUTE)
     run.delay = replace(run.delay, arrivals=(arrival,))
 
 
@@ -190,7 +190,7 @@ def test_a_later_report_explains_that_a_run_has_not_left_yet() -> None:
     run.clock_state = RunState.SCHEDULED
     departed = an_event(run, EventType.RUN_DEPARTED, 4, DEPARTS_LONDON, state="DEPARTED", late_minutes=0)
     text = AFTER_DEPARTURE.isoformat()
-    data = {"minutes": 120, "from_stop": run.stops[0].name, "reason": "STAFF", "reported_time": text}
+    data = {"minutes": 120, "from_stop": run.stops[0].name, "reason": "STAFF", "report_time": text}
     delayed = an_event(run, EventType.RUN_DELAYED, 5, AFTER_DEPARTURE, **data)
     assert disruptions_found_in(run, AFTER_DEPARTURE, [departed, delayed]) == set()
 
@@ -225,14 +225,14 @@ RIGHT_DATA: dict[EventType, dict[str, object]] = {
         "from_stop": ASHFORD,
         "reason": "STAFF",
         "state": "DELAYED",
-        "reported_time": NOW.isoformat(),
+        "report_time": NOW.isoformat(),
         "stops": [{"name": PARIS, "expected_arrive_time": NOW.isoformat(), "expected_depart_time": None}],
     },
     EventType.RUN_ARRIVED: {
         "stop": ASHFORD,
         "arrive_time": NOW.isoformat(),
         "late_minutes": 0,
-        "reported_time": NOW.isoformat(),
+        "report_time": NOW.isoformat(),
     },
     EventType.RUN_CANCELLED: {"reason": "STAFF", "from_stop": "", "state": "CANCELLED"},
     EventType.RUN_DEPARTED: {"state": "DEPARTED", "stop": ASHFORD, "depart_time": NOW.isoformat(), "late_minutes": 0},

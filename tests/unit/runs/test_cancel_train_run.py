@@ -99,7 +99,7 @@ def test_a_run_is_not_cancelled_from_a_stop_that_it_has_left() -> None:
 
 def test_a_late_train_can_be_cancelled_until_it_is_expected_to_leave() -> None:
     run = a_run()
-    run.set_delay(DelayRecord(minutes=(30, 30, 30, 30), reason=DisruptionReason.STAFF, reported_time=NOW))
+    run.set_delay(DelayRecord(minutes=(30, 30, 30, 30), reason=DisruptionReason.STAFF, report_time=NOW))
     run.committed()
     with refused(Reason.RUN_DEPARTED, run):
         cancel_train_run(run, asks_to_cancel_run(), DEPARTS_LONDON + timedelta(minutes=30))

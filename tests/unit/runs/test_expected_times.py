@@ -19,7 +19,7 @@ NOBODY_ARRIVED: dict[int, str] = {}
 def recorded(minutes: tuple[int, ...] = (), arrivals: dict[int, str] | None = None) -> DelayRecord:
     """A record of these minutes by stop, and of arrivals: the time by the index of the stop."""
     reported = tuple(Arrival(stop, at(clock), at(clock)) for stop, clock in sorted((arrivals or {}).items()))
-    return DelayRecord(minutes=minutes, reported_time=at("08:00") if minutes else None, arrivals=reported)
+    return DelayRecord(minutes=minutes, report_time=at("08:00") if minutes else None, arrivals=reported)
 
 
 # -- the times

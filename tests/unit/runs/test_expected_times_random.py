@@ -174,5 +174,5 @@ def test_the_newest_report_of_the_whole_train_wins_in_whatever_order_the_message
     taken = [decide_report(run, message, now) for message in messages]
     assert taken[0]
     assert run.delay.minutes == (newest.minutes,) * len(run.stops)
-    assert run.delay.reported_time == newest.reported_time
+    assert run.delay.report_time == newest.report_time
     assert all(not was_taken for was_taken in taken[messages.index(newest) + 1 :])

@@ -210,7 +210,7 @@ def test_the_event_says_when_and_how_late() -> None:
         "stop": LILLE,
         "arrive_time": at("11:49").isoformat(),
         "late_minutes": 61,
-        "reported_time": at("11:50").isoformat(),
+        "report_time": at("11:50").isoformat(),
     }
 
 

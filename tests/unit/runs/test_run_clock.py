@@ -272,7 +272,7 @@ def test_the_bookings_of_a_departed_run_of_an_earlier_version_are_cancelled_from
 def test_times_are_followed_without_any_report() -> None:
     """The state at any moment is that of which the last event was emitted, or the event is due."""
     run = a_run()
-    run.set_delay(replace(run.delay, minutes=(0, 0, 25, 25), reported_time=NOW))
+    run.set_delay(replace(run.delay, minutes=(0, 0, 25, 25), report_time=NOW))
     run.committed()
     for minute in range(0, 300, 7):
         now = DEPARTS_LONDON - timedelta(minutes=60) + timedelta(minutes=minute)

@@ -184,7 +184,7 @@ def test_a_report_from_the_future_is_refused() -> None:
     with invalid("report_time", run):
         set_delay(run, asks_to_delay(20, reported=NOW + most + timedelta(milliseconds=1)), NOW)
     delay_run(run, 20, reported=NOW + most)
-    assert run.delay.reported_time == NOW + most
+    assert run.delay.report_time == NOW + most
 
 
 def test_a_cancelled_run_is_not_delayed() -> None:
@@ -225,7 +225,7 @@ def test_a_report_without_a_time_counts_where_the_clock_of_who_reported_before_w
     run, ahead = a_run(), NOW + timedelta(seconds=limits.REPORT_AHEAD_SECONDS_MAX)
     delay_run(run, 70, reported=ahead)
     delay_run(run, 40)
-    assert (run.delay.minutes[0], run.delay.reported_time) == (40, ahead)
+    assert (run.delay.minutes[0], run.delay.report_time) == (40, ahead)
 
 
 def test_the_same_report_again_changes_nothing() -> None:
@@ -283,7 +283,7 @@ def test_the_event_says_what_is_expected_at_each_stop() -> None:
     assert event.data["from_stop"] == LILLE
     assert event.data["reason"] == "ROLLING_STOCK"
     assert event.data["state"] == "DELAYED"
-    assert event.data["reported_time"] == NOW.isoformat()
+    assert event.data["report_time"] == NOW.isoformat()
     assert event.data["stops"] == [
         {"name": LONDON, "expected_arrive_time": None, "expected_depart_time": at("09:24").isoformat()},
         {

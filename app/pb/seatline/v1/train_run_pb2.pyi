@@ -837,7 +837,7 @@ class SetDelayRequest(message.Message):
     @builtins.property
     def report_time(self) -> timestamp_pb2.Timestamp:
         """When this was reported, in whole milliseconds and not in the future; a report older than the last one is refused (ABORTED).
-        Without it: now.
+        Without it: now, or the time of the last report where that is later; so it is never refused for its time.
         """
 
     def __init__(
@@ -882,7 +882,9 @@ class RecordArrivalRequest(message.Message):
 
     @builtins.property
     def report_time(self) -> timestamp_pb2.Timestamp:
-        """When this was reported; a report older than the last one of this stop is refused (ABORTED). Without it: now."""
+        """When this was reported; a report older than the last one of this stop is refused (ABORTED). Without it: now,
+        or the time of that report where that is later.
+        """
 
     def __init__(
         self,
