@@ -73,7 +73,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 lock:
 	$(UV_COMPILE) pyproject.toml --extra trial --extra dev --group package --output-file requirements-dev.lock
 	$(UV_COMPILE) pyproject.toml --extra trial --group package --constraint requirements-dev.lock --output-file requirements.lock
-	$(UV_COMPILE) pyproject.toml --extra stripe --constraint requirements-dev.lock --output-file requirements-image.lock
+	$(UV_COMPILE) pyproject.toml --extra stripe --extra mail --constraint requirements-dev.lock --output-file requirements-image.lock
 	$(UV_COMPILE) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 	$(UV_COMPILE) --group scan --output-file requirements-scan.lock
 

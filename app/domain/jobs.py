@@ -39,7 +39,7 @@ class JobState(StrEnum):
 JOB_TRANSITIONS: Mapping[tuple[JobState | None, JobState], str] = {
     (None, JobState.PENDING): "created",
     (JobState.PENDING, JobState.DONE): "done",
-    (JobState.PENDING, JobState.PENDING): "failed, due again later; or a periodic job was done",
+    (JobState.PENDING, JobState.PENDING): "failed or postponed, due again later; or a periodic job was done",
     (JobState.PENDING, JobState.DEAD): "last attempt failed, or a permanent failure",
     (JobState.DEAD, JobState.PENDING): "RetryJobs",
 }
@@ -47,6 +47,14 @@ JOB_TRANSITIONS: Mapping[tuple[JobState | None, JobState], str] = {
 
 class PermanentJobError(Exception):
     """A job failed for a reason that no further attempt can change. The text gives the reason."""
+
+
+class PostponedJob(Exception):  # noqa: N818 - it is an outcome, not a fault
+    """A job has nothing to do yet: it is due again at `due_time`. The attempt does not count."""
+
+    def __init__(self, due_time: datetime) -> None:
+        super().__init__(f"due again at {due_time.isoformat()}")
+        self.due_time = due_time
 
 
 @value(frozen=True, slots=True)
@@ -112,6 +120,11 @@ def after_failure(job: Job, error: Exception, now: datetime, jitter: float, retr
     if not isinstance(error, PermanentJobError):
         due_time = retries.next_attempt_time(job.attempts, job.create_time, now, jitter)
     return replace(job, state=JobState.DEAD) if due_time is None else replace(job, due_time=due_time)
+
+
+def after_postponement(job: Job, due_time: datetime) -> Job:
+    """Return a taken job that had nothing to do yet, with the attempt taken back."""
+    return replace(_without_lease(job), due_time=due_time, attempts=job.attempts - 1, last_error="")
 
 
 def after_operator_retry(job: Job, now: datetime) -> Job:

@@ -14,9 +14,11 @@ from app.domain.jobs import (
     Job,
     JobState,
     PermanentJobError,
+    PostponedJob,
     after_failure,
     after_periodic_failure,
     after_periodic_success,
+    after_postponement,
     after_success,
     error_text,
     is_exhausted,
@@ -91,6 +93,8 @@ class JobRunner:
             return after_success(job, now) if interval_seconds is None else after_periodic_success(job, now, interval_seconds)
         if interval_seconds is not None:
             return after_periodic_failure(job, error, now, jitter, interval_seconds)
+        if isinstance(error, PostponedJob):
+            return after_postponement(job, error.due_time)
         if isinstance(error, SharedFailureError):
             job = replace(job, runs_alone=True)
         return after_failure(job, error, now, jitter, self._retries)

@@ -69,6 +69,9 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.SALES_NOT_OPEN: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.SALES_CLOSED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.REPORT_STALE: grpc.StatusCode.ABORTED,
+    Reason.TICKETS_UNAVAILABLE: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.TOO_MANY_RESENDS: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.NOTICES_OFF: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.ETAG_STALE: grpc.StatusCode.ABORTED,
     Reason.COMMIT_ATTEMPTS_SPENT: grpc.StatusCode.ABORTED,
     Reason.DATABASE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
@@ -94,6 +97,7 @@ RETRY_SECONDS: dict[Reason, float] = {
     Reason.TOO_MANY_REFUSALS: 3600.0,
     Reason.BOOKER_LIMIT: 60.0,
     Reason.WEBHOOKS_FULL: 60.0,
+    Reason.TOO_MANY_RESENDS: 3600.0,
 }
 
 

@@ -60,6 +60,7 @@ ACCESS_CHECKS: Mapping[Access, Callable[[Caller], object] | None] = MappingProxy
 _BOOKING, _HOLD, _TRAIN = "/seatline.v1.BookingService", "/seatline.v1.HoldService", "/seatline.v1.TrainService"
 _RUN, _USER = "/seatline.v1.RunService", "/seatline.v1.UserService"
 _WEBHOOK, _JOB = "/seatline.v1.WebhookService", "/seatline.v1.JobService"
+_NOTICE, _TICKET = "/seatline.v1.NoticeService", "/seatline.v1.TicketService"
 
 POLICIES: Mapping[str, MethodPolicy] = MappingProxyType(
     {
@@ -103,6 +104,14 @@ POLICIES: Mapping[str, MethodPolicy] = MappingProxyType(
         f"{_WEBHOOK}/ListWebhookDeliveries": MethodPolicy(Kind.UNARY, Access.OPERATOR, RateClass.LIST),
         f"{_JOB}/ListJobs": MethodPolicy(Kind.UNARY, Access.OPERATOR, RateClass.LIST),
         f"{_JOB}/RetryJobs": MethodPolicy(Kind.UNARY, Access.OPERATOR, RateClass.ADMINISTRATION),
+        f"{_NOTICE}/ListNotices": MethodPolicy(Kind.UNARY, Access.IDENTIFIED, RateClass.LIST),
+        f"{_NOTICE}/GetNotificationPreferences": MethodPolicy(Kind.UNARY, Access.IDENTIFIED, RateClass.READ),
+        f"{_NOTICE}/UpdateNotificationPreferences": MethodPolicy(Kind.UNARY, Access.IDENTIFIED, RateClass.WRITE),
+        f"{_NOTICE}/UnsubscribeByToken": MethodPolicy(Kind.UNARY, Access.ANYONE, RateClass.WRITE),
+        f"{_NOTICE}/PreviewNotice": MethodPolicy(Kind.UNARY, Access.OPERATOR, RateClass.READ),
+        f"{_TICKET}/GetTicket": MethodPolicy(Kind.UNARY, Access.IDENTIFIED, RateClass.READ),
+        f"{_TICKET}/ResendTicket": MethodPolicy(Kind.UNARY, Access.IDENTIFIED, RateClass.WRITE),
+        f"{_TICKET}/GetInspectionPackage": MethodPolicy(Kind.UNARY, Access.OPERATOR, RateClass.LIST),
     }
 )
 

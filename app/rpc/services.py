@@ -16,6 +16,10 @@ from app.pb.seatline.v1 import (
     hold_pb2_grpc,
     job_pb2,
     job_pb2_grpc,
+    notice_pb2,
+    notice_pb2_grpc,
+    ticket_pb2,
+    ticket_pb2_grpc,
     train_pb2,
     train_pb2_grpc,
     train_run_pb2,
@@ -29,7 +33,9 @@ from app.rpc.bookings.servicer import BookingServicer
 from app.rpc.guard import GuardedServer
 from app.rpc.holds.servicer import HoldServicer
 from app.rpc.jobs.servicer import JobServicer
+from app.rpc.notices.servicer import NoticeServicer
 from app.rpc.policies import POLICIES, policy_for
+from app.rpc.tickets.servicer import TicketServicer
 from app.rpc.train_runs.servicer import RunServicer
 from app.rpc.trains.servicer import TrainServicer
 from app.rpc.users.servicer import UserServicer
@@ -72,6 +78,8 @@ def add_services(server: GuardedServer, use_cases: UseCases) -> tuple[str, ...]:
         (user_pb2_grpc.add_UserServiceServicer_to_server, UserServicer(use_cases.users)),
         (webhook_pb2_grpc.add_WebhookServiceServicer_to_server, WebhookServicer(use_cases.webhooks)),
         (job_pb2_grpc.add_JobServiceServicer_to_server, JobServicer(use_cases.jobs)),
+        (notice_pb2_grpc.add_NoticeServiceServicer_to_server, NoticeServicer()),
+        (ticket_pb2_grpc.add_TicketServiceServicer_to_server, TicketServicer()),
     ]
     for add_to_server, servicer in servicers:
         add_to_server(servicer, server)
@@ -99,5 +107,5 @@ def methods_with_field(field: str) -> tuple[str, ...]:
 
 
 def _services() -> list[ServiceDescriptor]:
-    files = (booking_pb2, hold_pb2, job_pb2, train_pb2, train_run_pb2, user_pb2, webhook_pb2)
+    files = (booking_pb2, hold_pb2, job_pb2, notice_pb2, ticket_pb2, train_pb2, train_run_pb2, user_pb2, webhook_pb2)
     return [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]

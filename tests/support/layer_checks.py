@@ -8,7 +8,7 @@ fail. Does not belong here: checks of style that ruff does. Paths are relative t
     layer 5   app.rpc
     layer 4   app.usecases
     layer 3   app.lanes
-    layer 2   app.config   app.store   app.embedded   app.payments   app.notifications   app.telemetry   app.jobs
+    layer 2   app.config   app.store   app.embedded   app.payments   app.notifications   app.tickets   app.telemetry   app.jobs
     layer 1   app.ports
     layer 0   app.domain
     generated app.pb, for rpc, process and cli only
@@ -32,6 +32,7 @@ LAYERS = {
     "app.payments": 2,
     "app.store": 2,
     "app.telemetry": 2,
+    "app.tickets": 2,
     "app.lanes": 3,
     "app.usecases": 4,
     "app.rpc": 5,

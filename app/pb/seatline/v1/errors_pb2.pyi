@@ -139,6 +139,12 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """FAILED_PRECONDITION: the sale for this journey is closed."""
     ERROR_REASON_REPORT_STALE: _ErrorReason.ValueType  # 59
     """ABORTED: something newer was reported already. Nothing was changed."""
+    ERROR_REASON_TICKETS_UNAVAILABLE: _ErrorReason.ValueType  # 60
+    """FAILED_PRECONDITION: this server makes no tickets or notices: it has no signing key, or not the libraries of seatline[mail]."""
+    ERROR_REASON_TOO_MANY_RESENDS: _ErrorReason.ValueType  # 61
+    """RESOURCE_EXHAUSTED, with RetryInfo: the tickets were sent again often enough today."""
+    ERROR_REASON_NOTICES_OFF: _ErrorReason.ValueType  # 62
+    """FAILED_PRECONDITION: nobody is told anything: this service has no channel for notices."""
     ERROR_REASON_MESSAGE_MALFORMED: _ErrorReason.ValueType  # 47
     """INVALID_ARGUMENT: the bytes of the request cannot be decoded as the method's request."""
     ERROR_REASON_MESSAGE_INCOMPLETE: _ErrorReason.ValueType  # 48
@@ -249,6 +255,12 @@ ERROR_REASON_SALES_CLOSED: ErrorReason.ValueType  # 58
 """FAILED_PRECONDITION: the sale for this journey is closed."""
 ERROR_REASON_REPORT_STALE: ErrorReason.ValueType  # 59
 """ABORTED: something newer was reported already. Nothing was changed."""
+ERROR_REASON_TICKETS_UNAVAILABLE: ErrorReason.ValueType  # 60
+"""FAILED_PRECONDITION: this server makes no tickets or notices: it has no signing key, or not the libraries of seatline[mail]."""
+ERROR_REASON_TOO_MANY_RESENDS: ErrorReason.ValueType  # 61
+"""RESOURCE_EXHAUSTED, with RetryInfo: the tickets were sent again often enough today."""
+ERROR_REASON_NOTICES_OFF: ErrorReason.ValueType  # 62
+"""FAILED_PRECONDITION: nobody is told anything: this service has no channel for notices."""
 ERROR_REASON_MESSAGE_MALFORMED: ErrorReason.ValueType  # 47
 """INVALID_ARGUMENT: the bytes of the request cannot be decoded as the method's request."""
 ERROR_REASON_MESSAGE_INCOMPLETE: ErrorReason.ValueType  # 48

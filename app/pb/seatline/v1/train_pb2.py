@@ -29,7 +29,7 @@ from google.type import money_pb2 as google_dot_type_dot_money__pb2
 from app.pb.seatline.v1 import sales_window_pb2 as seatline_dot_v1_dot_sales__window__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17seatline/v1/train.proto\x12\x0bseatline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1eseatline/v1/sales_window.proto\"\x9a\x01\n\tTrainStop\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x13\n\x0b\x61rrive_time\x18\x04 \x01(\t\x12\x19\n\x11\x61rrive_day_offset\x18\x05 \x01(\x05\x12\x13\n\x0b\x64\x65part_time\x18\x06 \x01(\t\x12\x19\n\x11\x64\x65part_day_offset\x18\x07 \x01(\x05\"i\n\x07Section\x12\x0c\n\x04name\x18\x01 \x01(\t\x12 \n\x04\x66\x61re\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12.\n\x0csales_window\x18\x03 \x01(\x0b\x32\x18.seatline.v1.SalesWindow\":\n\x05\x43oach\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07section\x18\x02 \x01(\t\x12\x12\n\nseat_count\x18\x03 \x01(\x05\"\xf1\x04\n\x05Train\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12%\n\x05stops\x18\x03 \x03(\x0b\x32\x16.seatline.v1.TrainStop\x12&\n\x08sections\x18\x04 \x03(\x0b\x32\x14.seatline.v1.Section\x12#\n\x07\x63oaches\x18\x05 \x03(\x0b\x32\x12.seatline.v1.Coach\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\x12-\n\x0crefund_tiers\x18\x08 \x03(\x0b\x32\x17.seatline.v1.RefundTier\x12\x39\n\x16waitlist_closes_before\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x0cwaitlist_max\x18\n \x01(\x05H\x00\x88\x01\x01\x12&\n\x19passengers_per_booker_max\x18\x0b \x01(\x05H\x01\x88\x01\x01\x12\x1d\n\x10hold_percent_max\x18\x0c \x01(\x05H\x02\x88\x01\x01\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12.\n\x0csales_window\x18\x0e \x01(\x0b\x32\x18.seatline.v1.SalesWindow\x12\"\n\x15schedule_horizon_days\x18\x0f \x01(\x05H\x03\x88\x01\x01\x42\x0f\n\r_waitlist_maxB\x1c\n\x1a_passengers_per_booker_maxB\x13\n\x11_hold_percent_maxB\x18\n\x16_schedule_horizon_days\"3\n\nRefundTier\x12\x14\n\x0chours_before\x18\x01 \x01(\x05\x12\x0f\n\x07percent\x18\x02 \x01(\x05\"b\n\x12\x43reateTrainRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12!\n\x05train\x18\x02 \x01(\x0b\x32\x12.seatline.v1.Train\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"#\n\x0fGetTrainRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\":\n\x11ListTrainsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x12ListTrainsResponse\x12\"\n\x06trains\x18\x01 \x03(\x0b\x32\x12.seatline.v1.Train\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8d\x01\n\x12UpdateTrainRequest\x12!\n\x05train\x18\x01 \x01(\x0b\x32\x12.seatline.v1.Train\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x32\xa3\x02\n\x0cTrainService\x12\x42\n\x0b\x43reateTrain\x12\x1f.seatline.v1.CreateTrainRequest\x1a\x12.seatline.v1.Train\x12<\n\x08GetTrain\x12\x1c.seatline.v1.GetTrainRequest\x1a\x12.seatline.v1.Train\x12M\n\nListTrains\x12\x1e.seatline.v1.ListTrainsRequest\x1a\x1f.seatline.v1.ListTrainsResponse\x12\x42\n\x0bUpdateTrain\x12\x1f.seatline.v1.UpdateTrainRequest\x1a\x12.seatline.v1.Trainb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17seatline/v1/train.proto\x12\x0bseatline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1eseatline/v1/sales_window.proto\"\x9a\x01\n\tTrainStop\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x13\n\x0b\x61rrive_time\x18\x04 \x01(\t\x12\x19\n\x11\x61rrive_day_offset\x18\x05 \x01(\x05\x12\x13\n\x0b\x64\x65part_time\x18\x06 \x01(\t\x12\x19\n\x11\x64\x65part_day_offset\x18\x07 \x01(\x05\"i\n\x07Section\x12\x0c\n\x04name\x18\x01 \x01(\t\x12 \n\x04\x66\x61re\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12.\n\x0csales_window\x18\x03 \x01(\x0b\x32\x18.seatline.v1.SalesWindow\":\n\x05\x43oach\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07section\x18\x02 \x01(\t\x12\x12\n\nseat_count\x18\x03 \x01(\x05\"\xb9\x05\n\x05Train\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12%\n\x05stops\x18\x03 \x03(\x0b\x32\x16.seatline.v1.TrainStop\x12&\n\x08sections\x18\x04 \x03(\x0b\x32\x14.seatline.v1.Section\x12#\n\x07\x63oaches\x18\x05 \x03(\x0b\x32\x12.seatline.v1.Coach\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\x12-\n\x0crefund_tiers\x18\x08 \x03(\x0b\x32\x17.seatline.v1.RefundTier\x12\x39\n\x16waitlist_closes_before\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x0cwaitlist_max\x18\n \x01(\x05H\x00\x88\x01\x01\x12&\n\x19passengers_per_booker_max\x18\x0b \x01(\x05H\x01\x88\x01\x01\x12\x1d\n\x10hold_percent_max\x18\x0c \x01(\x05H\x02\x88\x01\x01\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12.\n\x0csales_window\x18\x0e \x01(\x0b\x32\x18.seatline.v1.SalesWindow\x12\"\n\x15schedule_horizon_days\x18\x0f \x01(\x05H\x03\x88\x01\x01\x12\'\n\x1a\x64\x65parture_reminder_minutes\x18\x10 \x01(\x05H\x04\x88\x01\x01\x42\x0f\n\r_waitlist_maxB\x1c\n\x1a_passengers_per_booker_maxB\x13\n\x11_hold_percent_maxB\x18\n\x16_schedule_horizon_daysB\x1d\n\x1b_departure_reminder_minutes\"3\n\nRefundTier\x12\x14\n\x0chours_before\x18\x01 \x01(\x05\x12\x0f\n\x07percent\x18\x02 \x01(\x05\"b\n\x12\x43reateTrainRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12!\n\x05train\x18\x02 \x01(\x0b\x32\x12.seatline.v1.Train\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"#\n\x0fGetTrainRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\":\n\x11ListTrainsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x12ListTrainsResponse\x12\"\n\x06trains\x18\x01 \x03(\x0b\x32\x12.seatline.v1.Train\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8d\x01\n\x12UpdateTrainRequest\x12!\n\x05train\x18\x01 \x01(\x0b\x32\x12.seatline.v1.Train\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x32\xa3\x02\n\x0cTrainService\x12\x42\n\x0b\x43reateTrain\x12\x1f.seatline.v1.CreateTrainRequest\x1a\x12.seatline.v1.Train\x12<\n\x08GetTrain\x12\x1c.seatline.v1.GetTrainRequest\x1a\x12.seatline.v1.Train\x12M\n\nListTrains\x12\x1e.seatline.v1.ListTrainsRequest\x1a\x1f.seatline.v1.ListTrainsResponse\x12\x42\n\x0bUpdateTrain\x12\x1f.seatline.v1.UpdateTrainRequest\x1a\x12.seatline.v1.Trainb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,19 +43,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COACH']._serialized_start=460
   _globals['_COACH']._serialized_end=518
   _globals['_TRAIN']._serialized_start=521
-  _globals['_TRAIN']._serialized_end=1146
-  _globals['_REFUNDTIER']._serialized_start=1148
-  _globals['_REFUNDTIER']._serialized_end=1199
-  _globals['_CREATETRAINREQUEST']._serialized_start=1201
-  _globals['_CREATETRAINREQUEST']._serialized_end=1299
-  _globals['_GETTRAINREQUEST']._serialized_start=1301
-  _globals['_GETTRAINREQUEST']._serialized_end=1336
-  _globals['_LISTTRAINSREQUEST']._serialized_start=1338
-  _globals['_LISTTRAINSREQUEST']._serialized_end=1396
-  _globals['_LISTTRAINSRESPONSE']._serialized_start=1398
-  _globals['_LISTTRAINSRESPONSE']._serialized_end=1479
-  _globals['_UPDATETRAINREQUEST']._serialized_start=1482
-  _globals['_UPDATETRAINREQUEST']._serialized_end=1623
-  _globals['_TRAINSERVICE']._serialized_start=1626
-  _globals['_TRAINSERVICE']._serialized_end=1917
+  _globals['_TRAIN']._serialized_end=1218
+  _globals['_REFUNDTIER']._serialized_start=1220
+  _globals['_REFUNDTIER']._serialized_end=1271
+  _globals['_CREATETRAINREQUEST']._serialized_start=1273
+  _globals['_CREATETRAINREQUEST']._serialized_end=1371
+  _globals['_GETTRAINREQUEST']._serialized_start=1373
+  _globals['_GETTRAINREQUEST']._serialized_end=1408
+  _globals['_LISTTRAINSREQUEST']._serialized_start=1410
+  _globals['_LISTTRAINSREQUEST']._serialized_end=1468
+  _globals['_LISTTRAINSRESPONSE']._serialized_start=1470
+  _globals['_LISTTRAINSRESPONSE']._serialized_end=1551
+  _globals['_UPDATETRAINREQUEST']._serialized_start=1554
+  _globals['_UPDATETRAINREQUEST']._serialized_end=1695
+  _globals['_TRAINSERVICE']._serialized_start=1698
+  _globals['_TRAINSERVICE']._serialized_end=1989
 # @@protoc_insertion_point(module_scope)

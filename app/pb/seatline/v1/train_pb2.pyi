@@ -156,6 +156,7 @@ class Train(message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     SALES_WINDOW_FIELD_NUMBER: builtins.int
     SCHEDULE_HORIZON_DAYS_FIELD_NUMBER: builtins.int
+    DEPARTURE_REMINDER_MINUTES_FIELD_NUMBER: builtins.int
     train_id: builtins.str
     """1 to 32 characters of a-z, 0-9 and "-", such as "es9014". Chosen by the operator."""
     number: builtins.str
@@ -177,6 +178,10 @@ class Train(message.Message):
     schedule_horizon_days: builtins.int
     """Days ahead for which the service keeps runs scheduled by itself, 0 to 366; 0 for none. A run that was deleted is not scheduled
     again by itself.
+    """
+    departure_reminder_minutes: builtins.int
+    """How many minutes before the departure from their stop passengers are reminded, 0 to 1,440; 0 for never. Without it: 180. Holds
+    for runs that are scheduled already.
     """
     @builtins.property
     def stops(self) -> containers.RepeatedCompositeFieldContainer[TrainStop]:
@@ -230,11 +235,14 @@ class Train(message.Message):
         validate_only: builtins.bool = ...,
         sales_window: sales_window_pb2.SalesWindow | None = ...,
         schedule_horizon_days: builtins.int | None = ...,
+        departure_reminder_minutes: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max", "_passengers_per_booker_max", b"_passengers_per_booker_max", "_schedule_horizon_days", b"_schedule_horizon_days", "_waitlist_max", b"_waitlist_max", "create_time", b"create_time", "hold_percent_max", b"hold_percent_max", "passengers_per_booker_max", b"passengers_per_booker_max", "sales_window", b"sales_window", "schedule_horizon_days", b"schedule_horizon_days", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_departure_reminder_minutes", b"_departure_reminder_minutes", "_hold_percent_max", b"_hold_percent_max", "_passengers_per_booker_max", b"_passengers_per_booker_max", "_schedule_horizon_days", b"_schedule_horizon_days", "_waitlist_max", b"_waitlist_max", "create_time", b"create_time", "departure_reminder_minutes", b"departure_reminder_minutes", "hold_percent_max", b"hold_percent_max", "passengers_per_booker_max", b"passengers_per_booker_max", "sales_window", b"sales_window", "schedule_horizon_days", b"schedule_horizon_days", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max", "_passengers_per_booker_max", b"_passengers_per_booker_max", "_schedule_horizon_days", b"_schedule_horizon_days", "_waitlist_max", b"_waitlist_max", "coaches", b"coaches", "create_time", b"create_time", "etag", b"etag", "hold_percent_max", b"hold_percent_max", "number", b"number", "passengers_per_booker_max", b"passengers_per_booker_max", "refund_tiers", b"refund_tiers", "sales_window", b"sales_window", "schedule_horizon_days", b"schedule_horizon_days", "sections", b"sections", "stops", b"stops", "train_id", b"train_id", "validate_only", b"validate_only", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_departure_reminder_minutes", b"_departure_reminder_minutes", "_hold_percent_max", b"_hold_percent_max", "_passengers_per_booker_max", b"_passengers_per_booker_max", "_schedule_horizon_days", b"_schedule_horizon_days", "_waitlist_max", b"_waitlist_max", "coaches", b"coaches", "create_time", b"create_time", "departure_reminder_minutes", b"departure_reminder_minutes", "etag", b"etag", "hold_percent_max", b"hold_percent_max", "number", b"number", "passengers_per_booker_max", b"passengers_per_booker_max", "refund_tiers", b"refund_tiers", "sales_window", b"sales_window", "schedule_horizon_days", b"schedule_horizon_days", "sections", b"sections", "stops", b"stops", "train_id", b"train_id", "validate_only", b"validate_only", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__departure_reminder_minutes: _TypeAlias = typing.Literal["departure_reminder_minutes"]  # noqa: Y015
+    _WhichOneofArgType__departure_reminder_minutes: _TypeAlias = typing.Literal["_departure_reminder_minutes", b"_departure_reminder_minutes"]  # noqa: Y015
     _WhichOneofReturnType__hold_percent_max: _TypeAlias = typing.Literal["hold_percent_max"]  # noqa: Y015
     _WhichOneofArgType__hold_percent_max: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max"]  # noqa: Y015
     _WhichOneofReturnType__passengers_per_booker_max: _TypeAlias = typing.Literal["passengers_per_booker_max"]  # noqa: Y015
@@ -243,6 +251,8 @@ class Train(message.Message):
     _WhichOneofArgType__schedule_horizon_days: _TypeAlias = typing.Literal["_schedule_horizon_days", b"_schedule_horizon_days"]  # noqa: Y015
     _WhichOneofReturnType__waitlist_max: _TypeAlias = typing.Literal["waitlist_max"]  # noqa: Y015
     _WhichOneofArgType__waitlist_max: _TypeAlias = typing.Literal["_waitlist_max", b"_waitlist_max"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__departure_reminder_minutes) -> _WhichOneofReturnType__departure_reminder_minutes | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__hold_percent_max) -> _WhichOneofReturnType__hold_percent_max | None: ...
     @typing.overload
@@ -397,7 +407,8 @@ class UpdateTrainRequest(message.Message):
     @builtins.property
     def update_mask(self) -> field_mask_pb2.FieldMask:
         """Which fields change: "number", "stops", "refund_tiers", "waitlist_closes_before", "waitlist_max",
-        "passengers_per_booker_max", "hold_percent_max", "sales_window", "schedule_horizon_days". Empty means all of these.
+        "passengers_per_booker_max", "hold_percent_max", "sales_window", "schedule_horizon_days",
+        "departure_reminder_minutes". Empty means all of these.
         "sections.sales_window", which has to be named, sets the window of each section in train.sections by name; others keep theirs.
         """
 
