@@ -20,6 +20,7 @@ file.
     passengers_per_booker_max: 9
     sales_window: {opens: 90d 09:00, closes: 30m}    # also of a section
     schedule_horizon_days: 60
+    departure_reminder_minutes: 180
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ OPTIONAL_KEYS = (
     "passengers_per_booker_max",
     "sales_window",
     "schedule_horizon_days",
+    "departure_reminder_minutes",
 )
 # Contract fields that have shorter names in the file.
 _FILE_FIELD_NAMES = {
@@ -162,6 +164,7 @@ class _TimetableParser:
             passengers_per_booker_max=self._optional_number(top, "passengers_per_booker_max"),
             sales_window=self._sales_window("", top),
             schedule_horizon_days=self._optional_number(top, "schedule_horizon_days"),
+            departure_reminder_minutes=self._optional_number(top, "departure_reminder_minutes"),
         )
 
     def _optional_number(self, top: dict[str, object] | None, key: str) -> int | None:

@@ -50,6 +50,8 @@ RUN_COMPACTED_AFTER_HOURS = 24  # after its scheduled last arrival: the longest 
 SALES_OPEN_DAYS_BEFORE_MAX = 366  # nobody sells earlier than a year ahead
 SALES_CLOSES_MINUTES_MAX = 30 * 24 * 60
 SCHEDULE_HORIZON_DAYS_MAX = 366  # a year's timetable ahead
+DEPARTURE_REMINDER_MINUTES_DEFAULT = 3 * 60
+DEPARTURE_REMINDER_MINUTES_MAX = 24 * 60  # earlier than the day before, it reminds nobody
 
 REFERENCE_ATTEMPTS_MAX = 8  # references that a request tries; `reference.py` has the probability that all are taken
 

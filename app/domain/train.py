@@ -48,7 +48,8 @@ class Coach:
 class Train:
     """A train. `sections` are in the order in which they are sold, `coaches` from the front.
 
-    Runs are kept scheduled for `schedule_horizon_days` ahead; for none where it is 0.
+    Runs are kept scheduled for `schedule_horizon_days` ahead; for none where it is 0. Passengers are reminded
+    `departure_reminder_minutes` before they depart; never where it is 0.
     """
 
     train_id: str
@@ -58,6 +59,7 @@ class Train:
     coaches: tuple[Coach, ...]
     terms: SalesTerms = DEFAULT_TERMS
     schedule_horizon_days: int = 0
+    departure_reminder_minutes: int = limits.DEPARTURE_REMINDER_MINUTES_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ def check_train(train: Train) -> None:
     _check_sales_windows(train)
     if not 0 <= train.schedule_horizon_days <= limits.SCHEDULE_HORIZON_DAYS_MAX:
         raise InvalidField("train.schedule_horizon_days", f"needs 0 to {limits.SCHEDULE_HORIZON_DAYS_MAX}")
+    if not 0 <= train.departure_reminder_minutes <= limits.DEPARTURE_REMINDER_MINUTES_MAX:
+        raise InvalidField("train.departure_reminder_minutes", f"needs 0 to {limits.DEPARTURE_REMINDER_MINUTES_MAX}")
 
 
 # What UpdateTrain changes: for each field of its mask, the attribute of the train or of its terms. An empty mask names all.
@@ -129,6 +133,7 @@ UPDATED_FIELDS: Mapping[str, str] = {
     "hold_percent_max": "terms.hold_percent_max",
     "sales_window": "terms.sales_window",
     "schedule_horizon_days": "schedule_horizon_days",
+    "departure_reminder_minutes": "departure_reminder_minutes",
 }
 # The field of the mask that sets the windows of sections. It has to be named.
 SECTION_WINDOWS_FIELD = "sections.sales_window"

@@ -7,6 +7,7 @@ statements.
 from collections.abc import Iterable
 from datetime import datetime, time
 
+from app.domain.limits import DEPARTURE_REMINDER_MINUTES_DEFAULT
 from app.domain.money import Money
 from app.domain.sales_window import ALWAYS_OPEN
 from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
@@ -38,7 +39,7 @@ TRAIN = Shape(
     },
     # `layout_version` only of a train whose layout was changed. `scheduled_until` is written by itself: a change of the train
     # leaves it alone.
-    {"layout_version": int, "schedule_horizon_days": int, "scheduled_until": str},
+    {"layout_version": int, "schedule_horizon_days": int, "scheduled_until": str, "departure_reminder_minutes": int},
 )
 # A version that was replaced. Its `_id` is "<train_id>:<version>". The first version has no `purge_time`.
 TRAIN_VERSION = Shape({"train_id": str}, {"purge_time": datetime})
@@ -71,6 +72,7 @@ def changeable_fields(stored: StoredTrain) -> Document:
         "coaches": [{"name": coach.name, "section": coach.section, "seat_count": coach.seat_count} for coach in train.coaches],
         "terms": terms_document(train.terms),
         "schedule_horizon_days": train.schedule_horizon_days,
+        "departure_reminder_minutes": train.departure_reminder_minutes,
     }
 
 
@@ -87,6 +89,7 @@ def train_from(document: Document) -> StoredTrain:
         coaches=tuple(Coach(coach["name"], coach["section"], coach["seat_count"]) for coach in document["coaches"]),
         terms=terms_from(document["terms"]),
         schedule_horizon_days=document.get("schedule_horizon_days", 0),
+        departure_reminder_minutes=document.get("departure_reminder_minutes", DEPARTURE_REMINDER_MINUTES_DEFAULT),
     )
     version, layout_version = document["version"], document.get("layout_version", 1)
     scheduled_until = document.get("scheduled_until", "")

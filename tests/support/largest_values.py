@@ -75,6 +75,7 @@ def largest_train(stops: int = limits.STOPS_PER_TRAIN_MAX) -> Train:
         ),
         terms=SalesTerms(sales_window=WINDOW, section_windows=tuple((name, WINDOW) for name in SECTIONS)),
         schedule_horizon_days=limits.SCHEDULE_HORIZON_DAYS_MAX,
+        departure_reminder_minutes=limits.DEPARTURE_REMINDER_MINUTES_MAX,
     )
     check_train(train)
     return train

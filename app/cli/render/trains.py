@@ -15,6 +15,7 @@ from app.cli.failures import printable
 from app.cli.render.screen import arrow, counted, empty_table
 from app.cli.render.text import (
     dry_run_text,
+    duration_text,
     hold_terms_text,
     money_text,
     refund_terms_text,
@@ -37,6 +38,7 @@ def train_text(train: train_pb2.Train, *, is_dry_run: bool) -> str:
         ("Holds", hold_terms_text(train)),
         ("Sales", _sales_terms_text(train)),
         ("Runs", _horizon_text(train)),
+        ("Reminders", _reminders_text(train)),
     ):
         if terms:
             lines.append(f"{heading}: {terms}.")
@@ -50,7 +52,8 @@ def updated_text(train: train_pb2.Train, fields: Sequence[str], *, is_dry_run: b
     names = ", ".join(field.replace("_", " ").replace(".", " ") for field in fields)
     if is_dry_run:
         return f"Dry run: nothing was changed. Train {printable(train.train_id)} would change its {names}."
-    return f"Train {printable(train.train_id)} has changed its {names}. Runs that are scheduled already keep theirs."
+    kept = "" if set(fields) == {"departure_reminder_minutes"} else " Runs that are scheduled already keep theirs."
+    return f"Train {printable(train.train_id)} has changed its {names}.{kept}"
 
 
 def unchanged_text(train: train_pb2.Train) -> str:
@@ -71,6 +74,7 @@ def trains_table(trains: Sequence[train_pb2.Train], console: Console) -> Table:
             waitlist_terms_text(train),
             f"sales {sales_window_text(train.sales_window)}" if train.HasField("sales_window") else "",
             f"runs {horizon}" if (horizon := _horizon_text(train)) else "",
+            f"reminders {reminders}" if (reminders := _reminders_text(train)) else "",
         )
         table.add_row(
             f"{printable(train.train_id)}\n{printable(train.number)}",
@@ -107,3 +111,11 @@ def _sales_terms_text(train: train_pb2.Train) -> str:
 def _horizon_text(train: train_pb2.Train) -> str:
     """Return how far ahead runs are scheduled, or an empty text where they are not scheduled by the service."""
     return f"scheduled {counted(train.schedule_horizon_days, 'day')} ahead" if train.schedule_horizon_days else ""
+
+
+def _reminders_text(train: train_pb2.Train) -> str:
+    """Return how long before they depart passengers are reminded, or an empty text where the service does not say."""
+    if not train.HasField("departure_reminder_minutes"):
+        return ""
+    minutes = train.departure_reminder_minutes
+    return f"{duration_text(minutes)} before departure" if minutes else "none before departure"

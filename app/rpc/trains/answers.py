@@ -37,6 +37,7 @@ def train(stored: StoredTrain, *, validate_only: bool = False) -> train_pb2.Trai
         validate_only=validate_only,
         sales_window=None if value.terms.sales_window == ALWAYS_OPEN else sales_window_message(value.terms.sales_window),
         schedule_horizon_days=value.schedule_horizon_days,
+        departure_reminder_minutes=value.departure_reminder_minutes,
     )
 
 

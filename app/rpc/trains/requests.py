@@ -4,6 +4,7 @@ Belongs here: the message Train and its parts. Does not belong here: whether a t
 a well-formed field is (`app/rpc/fields.py`).
 """
 
+from app.domain.limits import DEPARTURE_REMINDER_MINUTES_DEFAULT
 from app.domain.refusals import InvalidField
 from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
 from app.domain.timetable import Call, TimetableStop
@@ -18,6 +19,9 @@ _MASK_FIELDS = (*UPDATED_FIELDS, SECTION_WINDOWS_FIELD)
 
 def train(message: train_pb2.Train) -> Train:
     """Return the train that the operator describes; `app.domain.train.check_train` checks it as a whole."""
+    reminder_minutes = DEPARTURE_REMINDER_MINUTES_DEFAULT
+    if message.HasField("departure_reminder_minutes"):
+        reminder_minutes = message.departure_reminder_minutes
     return Train(
         train_id=message.train_id,
         number=message.number,
@@ -29,6 +33,7 @@ def train(message: train_pb2.Train) -> Train:
         coaches=tuple(Coach(coach.name, coach.section, coach.seat_count) for coach in message.coaches),
         terms=_terms(message),
         schedule_horizon_days=message.schedule_horizon_days,
+        departure_reminder_minutes=reminder_minutes,
     )
 
 

@@ -121,6 +121,7 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
         f"train_runs clock_state {REMOVED}",
         f"bookings refunds.*.reason {REMOVED}",
         f"trains schedule_horizon_days {REMOVED}",
+        f"trains departure_reminder_minutes {REMOVED}",
         f"train_runs terms.hold_percent_max {REMOVED}",
         f"trains terms.hold_percent_max {REMOVED}",
         f"train_runs terms.passengers_per_booker_max {REMOVED}",
@@ -138,6 +139,7 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
     "chosen by a client or by chance, and stored once": (
         "trains request_id",
         "trains schedule_horizon_days",
+        "trains departure_reminder_minutes",
         "webhooks secret",
         "webhooks slot",
     ),

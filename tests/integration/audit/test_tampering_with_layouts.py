@@ -61,7 +61,9 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
         "layout_outcomes time",
     ),
     "the number of seats that the next version replaces": ("train_versions coaches.*.seat_count",),
-    "how far ahead runs are scheduled, stored once": (
+    "how far ahead runs are scheduled and people reminded, stored once": (
+        "train_versions departure_reminder_minutes",
+        f"train_versions departure_reminder_minutes {REMOVED}",
         "train_versions schedule_horizon_days",
         f"train_versions schedule_horizon_days {REMOVED}",
     ),

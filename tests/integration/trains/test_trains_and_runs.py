@@ -20,6 +20,7 @@ async def test_a_train_is_read_as_it_was_created(world: World) -> None:
     sent.hold_percent_max = 0
     sent.passengers_per_booker_max = 20
     sent.schedule_horizon_days = 30
+    sent.departure_reminder_minutes = 0
     sent.sales_window.opens_before.days_before = 90
     sent.sales_window.opens_before.local_time = "09:30"
     sent.sales_window.closes_before.FromSeconds(20 * 60)
@@ -38,6 +39,7 @@ async def test_a_train_without_terms_gets_the_default_terms(world: World) -> Non
     assert [(tier.hours_before, tier.percent) for tier in made.refund_tiers] == [(24, 100), (0, 50)]
     assert (made.waitlist_closes_before.seconds, made.waitlist_max) == (4 * 3600, 500)
     assert made.hold_percent_max == 25
+    assert made.departure_reminder_minutes == 180
 
 
 @pytest.mark.parametrize("percent", [-1, 101])
