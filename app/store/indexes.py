@@ -9,6 +9,7 @@ from app.store.driver import Database, translate_outages
 from app.store.events import make_event_indexes
 from app.store.jobs import make_job_indexes
 from app.store.layout_jobs import make_layout_job_indexes
+from app.store.notices import make_notice_indexes
 from app.store.payments import make_payment_indexes
 from app.store.run_lists import make_run_list_indexes
 from app.store.run_tombstones import make_tombstone_index
@@ -56,3 +57,4 @@ async def make_indexes(database: Database) -> None:
     await make_layout_job_indexes(database)
     await make_webhook_indexes(database)
     await make_delivery_indexes(database)
+    await make_notice_indexes(database)

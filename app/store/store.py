@@ -12,6 +12,7 @@ from app.store.driver import Database
 from app.store.events import Events
 from app.store.jobs import Jobs
 from app.store.layout_jobs import LayoutJobs
+from app.store.notices import Notices
 from app.store.payments import Payments
 from app.store.run_deletions import RunDeletions
 from app.store.run_lists import RunLists
@@ -44,6 +45,7 @@ class Store:
     events: Events
     webhooks: Webhooks
     deliveries: Deliveries
+    notices: Notices
     statistics: StatisticsQueries
 
 
@@ -66,5 +68,6 @@ def open_store(database: Database, *, jobs_kept_seconds: float) -> Store:
         events=Events(database),
         webhooks=Webhooks(database),
         deliveries=Deliveries(database),
+        notices=Notices(database),
         statistics=StatisticsQueries(database),
     )

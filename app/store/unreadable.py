@@ -36,6 +36,7 @@ NOUNS = {
     "layout_jobs": "layout job",
     "layout_outcomes": "layout outcome",
     "ledger": "ledger entry",
+    "notices": "notice",
     "payments": "payment",
     "train_runs": "train run",
     "trains": "train",
