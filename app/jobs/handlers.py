@@ -23,7 +23,7 @@ class JobHandler(Protocol):
         What it raises is the error of the whole batch. A Refusal means that nothing could be done now, such as without a
         database. Any other exception may be the fault of one job, so each job is tried again in a batch of its own. A
         PermanentJobError, returned or raised for a job in a batch of its own, ends its attempts. A PostponedJob, returned for a
-        job, makes it due again at its time, without counting the attempt.
+        job or raised for all, makes it due again at its time, without counting the attempt.
         """
 
 

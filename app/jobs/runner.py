@@ -78,8 +78,8 @@ class JobRunner:
                 return await self._handler(jobs)
         except asyncio.CancelledError:
             return _all_failed(jobs, MissingOutcomeError("it was cancelled"))
-        except Refusal as refusal:
-            return _all_failed(jobs, refusal)
+        except (Refusal, PostponedJob) as outcome:
+            return _all_failed(jobs, outcome)
         except Exception as error:
             if not isinstance(error, PermanentJobError):
                 _log.exception("%d jobs %s failed", len(jobs), jobs[0].kind)

@@ -18,6 +18,7 @@ from app.domain.jobs import (
     after_operator_retry,
     after_periodic_failure,
     after_periodic_success,
+    after_postponement,
     after_success,
     in_batches,
     is_due,
@@ -121,6 +122,12 @@ def test_a_long_error_is_shortened() -> None:
     failed = after_failure(a_taken_job(), ValueError("x" * 10_000), NOW, 1, RETRIES)
     assert len(failed.last_error) == ERROR_LENGTH_MAX
     assert failed.last_error.endswith("…")
+
+
+def test_a_postponed_job_is_due_at_its_time_and_its_attempt_does_not_count() -> None:
+    taken = replace(a_taken_job(attempts=3), last_error="ConnectionError: no answer")
+    job = after_postponement(taken, NOW + 60 * SECOND)
+    assert job == replace(a_job(), attempts=2, due_time=NOW + 60 * SECOND)
 
 
 def test_a_job_whose_attempts_all_ended_without_an_outcome_is_not_started_again() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.domain.jobs import Job, JobState, PermanentJobError
+from app.domain.jobs import Job, JobState, PermanentJobError, PostponedJob
 from app.domain.refusals import Reason, Refusal
 from app.jobs.handlers import for_each_job
 from tests.support.job_worlds import BOUNDS, Clock, JobsInMemory, RecordingHandler, a_job, working
@@ -131,6 +132,26 @@ async def test_a_job_with_a_permanent_error_is_dead_at_once() -> None:
     async with working(jobs, {"refund": handler}, clock):
         await jobs.until(lambda: jobs.record_calls == 1 and jobs.are_done("refund 1"))
     assert jobs.stored["refund 0"].state is JobState.DEAD
+
+
+@pytest.mark.parametrize("is_raised", [False, True], ids=["returned", "raised"])
+async def test_a_job_may_be_postponed_more_often_than_it_has_attempts(is_raised: bool) -> None:
+    clock, postponements = Clock(), 0
+
+    async def handle(jobs: Sequence[Job]) -> Mapping[str, Exception | None]:
+        nonlocal postponements
+        if postponements == 2 * (BOUNDS.attempts_max or 0):
+            return {job.job_id: None for job in jobs}
+        postponements += 1
+        outcome = PostponedJob(clock())
+        if is_raised:
+            raise outcome
+        return {job.job_id: outcome for job in jobs}
+
+    jobs = JobsInMemory(*some_jobs(2, clock))
+    async with working(jobs, {"refund": handle}, clock):
+        await jobs.until(lambda: jobs.are_done("refund 0", "refund 1"))
+    assert [(job.attempts, job.runs_alone) for job in jobs.stored.values()] == [(1, False), (1, False)]
 
 
 async def test_a_job_that_its_handler_leaves_out_has_failed() -> None:
