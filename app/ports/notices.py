@@ -69,7 +69,8 @@ class NoticeContent:
 
     `passengers` are those whom the notice is about: present ones, or for a cancellation the cancelled ones. `tickets` are those
     of its passengers with seats. `refunds` are what a refund or cancellation returns. `unsubscribe_token` is empty for
-    essential notices. `schedule` has the expected times.
+    essential notices. `schedule` has the expected times. `has_pdf` says whether the tickets are attached as a PDF; where that
+    could not be made, `pdf_follows`: another mail brings it.
     """
 
     kind: NoticeKind
@@ -86,6 +87,8 @@ class NoticeContent:
     refunds: tuple[RefundDue, ...] = ()
     waitlist_position: int = 0
     unsubscribe_token: str = ""
+    has_pdf: bool = True
+    pdf_follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,9 @@ class NoticeWriter(Protocol):
 
     def write(self, content: NoticeContent) -> NoticeText:
         """Return the words of a notice. Whatever goes wrong raises DocumentError."""
+
+    def write_facts(self, content: NoticeContent) -> NoticeText:
+        """Return the bare facts of a notice in plain words, made without templates, for when `write` fails. Does not raise."""
 
 
 # -- channels
