@@ -74,3 +74,5 @@ HOLD_AGAIN_SECONDS = (
 ENDED_HOLDS_PER_RUN_MAX = 500  # that a run remembers, 150 bytes each; the oldest are forgotten first
 
 AUTHORIZATION_SECONDS_MAX = 60  # oldest authorization that a sale uses; older ones are voided
+
+INSPECTION_LIST_MINUTES_MAX = 60  # age of a list that decides on tickets, unless said otherwise: fetched before a train leaves
