@@ -1,7 +1,7 @@
 """Channels: how events and notices leave the service.
 
-Belongs here: a module for each channel, what events and notices look like on the wire, HTTP and SMTP. Does not belong here: when
-and how often something is sent (`app/usecases/deliveries.py`, `app/usecases/notices`), nor which receivers there are
+Belongs here: a module for each channel, what events and notices look like on the wire, HTTP and SMTP. Does not belong here:
+when and how often something is sent (`app/usecases/deliveries.py`, `app/usecases/notices`), nor which receivers there are
 (`app/store`).
 
     webhook.py          the webhook channel
@@ -15,7 +15,7 @@ and how often something is sent (`app/usecases/deliveries.py`, `app/usecases/not
     sms_channel.py      notices as SMS, with Twilio's API
     log_channel.py      notices as files, for trials
 
-A new channel of events is one more module here, which keeps to `app/ports/channel.py`, and one more entry of `build_channels` in
-`app/process/bootstrap/work.py`. A new channel of notices keeps to `app/ports/notices.py`, and is one more entry of
-`build_notice_channels` in `app/process/bootstrap/notices.py`.
+A new channel of events is one more module here, which keeps to `app/ports/channel.py`, and one more entry of
+`build_channels` in `app/process/bootstrap/work.py`. A new channel of notices keeps to `app/ports/notices.py`, and is one more
+entry of `build_notice_channels` in `app/process/bootstrap/notices.py`.
 """

@@ -72,7 +72,7 @@ class LogChannel:
         _make_folder(self._folder)
         _make_folder(folder)
         for attachment in message.attachments:
-            _replace_file(folder / _UNSAFE.sub("_", attachment.filename).lstrip("."), attachment.content)
+            _replace_file(folder / _file_name(attachment.filename), attachment.content)
         _replace_file(folder / PAGE_NAME, message.text.html.encode())
         # The mail is last: where it is, the notice is complete.
         _replace_file(folder / MAIL_NAME, mail.as_bytes(policy=policy.SMTPUTF8))
@@ -93,6 +93,10 @@ def notice_folder_name(notice_id: str) -> str:
     digest = hashlib.sha256(notice_id.encode()).hexdigest()[:_DIGEST_LENGTH]
     readable = _UNSAFE.sub("_", f"{kind.lower()}-{reference}").lstrip(".")[:_NAME_LENGTH_MAX]
     return f"{readable}-{digest}"
+
+
+def _file_name(name: str) -> str:
+    return _UNSAFE.sub("_", name).lstrip(".")[:_NAME_LENGTH_MAX] or "attachment"
 
 
 def _make_folder(folder: Path) -> None:

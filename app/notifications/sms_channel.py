@@ -141,7 +141,7 @@ def _fields(body: bytes) -> dict[str, Any]:
     """Return the fields of a JSON object; none for anything else."""
     try:
         fields = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # the second for brackets without end
         return {}
     return fields if isinstance(fields, dict) else {}
 
