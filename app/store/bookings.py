@@ -58,6 +58,14 @@ class ReceiptQuery:
     destinations: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LiveBookings:
+    """Some of the live bookings of a run. `after` is where the next ones begin, None where these are the last."""
+
+    bookings: list[Booking]
+    after: int | None
+
+
 def receipt_key(booking: Booking) -> ReceiptKey:
     """Return the sort key of a booking in a list of receipts."""
     return booking.journey.travel_date, booking.journey.train_id, booking.reference
@@ -167,6 +175,32 @@ class Bookings:
             after, count = min(lasts), max(limit, _PAGE_PAST_GAPS)
         return sorted(readable.values(), key=receipt_key)[:limit]
 
+    async def list_live(
+        self, snapshot: Snapshot, run_id: str, after: int, limit: int, *, origin: str = "", destination: str = ""
+    ) -> LiveBookings:
+        """Return readable live bookings of a run, some `limit` at a time: all that exist at the first call with `after` 0.
+
+        Stops, by name, narrow them to journeys that begin or end there. A booking that changes meanwhile may be returned again.
+        The order is that of revisions, by which an index finds the bookings of a run.
+        """
+        stops = {name: stop for name, stop in (("origin", origin), ("destination", destination)) if stop}
+        live = {"run_id": run_id, "state": {"$in": [state.value for state in LIVE_STATES]}, **stops}
+        runs = await snapshot.find(self._runs, {"_id": run_id}, most=1, projection={"recent": 1})
+        newer: dict[str, Document] = {document["_id"]: document for document in (runs[0].get("recent", []) if runs else [])}
+        query = {**live, "revision": {"$gt": after}}
+        found = await snapshot.find(self._bookings, query, most=limit + 1, sort=[("revision", 1)])
+        last = None
+        if len(found) > limit:  # the last revision may have more
+            last = found[-2]["revision"]
+            found = [document for document in found if document["revision"] < last]
+            found += await snapshot.find(self._bookings, {**live, "revision": last}, most=BOOKINGS_PER_RUN_MAX)
+        documents = {document["_id"]: newer.get(document["_id"], document) for document in found}
+        decoded = await decode_in_turns(
+            "bookings", list((newer | documents if not after else documents).values()), booking_from
+        )
+        wanted = [booking for booking in decoded.values() if booking.is_live and _goes(booking, origin, destination)]
+        return LiveBookings(wanted, last)
+
     async def knows(self, snapshot: Snapshot, email: str) -> bool:
         """Whether anybody with that address ever booked or travelled."""
         wanted = any_of(email_keys(email))
@@ -205,6 +239,12 @@ class Bookings:
         ]
         behind = [row for row in rows if after is None or row_key(row) > after]
         return sorted(behind, key=row_key)[:limit]
+
+
+def _goes(booking: Booking, origin: str, destination: str) -> bool:
+    """Whether a booking's journey begins and ends at these stops; an empty name stands for any."""
+    journey = booking.journey
+    return origin in ("", journey.origin) and destination in ("", journey.destination)
 
 
 def row_key(row: tuple[Booking, Passenger]) -> RowKey:

@@ -1,6 +1,6 @@
 """The recipients of notices about a booking: the booker, and each address of a passenger that is not the booker's.
 
-Belongs here: the recipients of a booking, and for which passengers each of them stands. Does not belong here: which of them receive
+Belongs here: the recipients of a booking, and for which passengers each stands. Does not belong here: which of them receive
 an event (`from_events.py`), nor over which channels (`choices.py`).
 
 The rules:
