@@ -13,6 +13,7 @@ from app.store.events import Events
 from app.store.jobs import Jobs
 from app.store.layout_jobs import LayoutJobs
 from app.store.notices import Notices
+from app.store.notification_preferences import NotificationPreferencesStore
 from app.store.payments import Payments
 from app.store.run_deletions import RunDeletions
 from app.store.run_lists import RunLists
@@ -46,6 +47,7 @@ class Store:
     webhooks: Webhooks
     deliveries: Deliveries
     notices: Notices
+    preferences: NotificationPreferencesStore
     statistics: StatisticsQueries
 
 
@@ -69,5 +71,6 @@ def open_store(database: Database, *, jobs_kept_seconds: float) -> Store:
         webhooks=Webhooks(database),
         deliveries=Deliveries(database),
         notices=Notices(database),
+        preferences=NotificationPreferencesStore(database),
         statistics=StatisticsQueries(database),
     )

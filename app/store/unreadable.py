@@ -37,6 +37,7 @@ NOUNS = {
     "layout_outcomes": "layout outcome",
     "ledger": "ledger entry",
     "notices": "notice",
+    "notification_preferences": "notification preferences",
     "payments": "payment",
     "train_runs": "train run",
     "trains": "train",
@@ -46,7 +47,7 @@ NOUNS = {
     "webhooks": "webhook",
 }
 # Collections whose ids are addresses, which no log may have.
-_PERSONAL = frozenset({"users"})
+_PERSONAL = frozenset({"notification_preferences", "users"})
 
 # A record is logged once in this time, however often it is read: workers read some of them every second.
 _LOG_INTERVAL_SECONDS = 600.0
