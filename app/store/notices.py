@@ -23,7 +23,7 @@ BOOKING_INDEX = "notices_by_booking"
 RECIPIENT_INDEX = "notices_by_recipient"
 OPEN_INDEX = "notices_open"
 LIFETIME_INDEX = "notices_lifetime"
-# A traveller who asks what became of a mail does so within a season; claims for delays are made within three months.
+# A traveller who asks about a mail does so within a season; claims for delays are made within three months.
 _LIFETIME_SECONDS = 90 * 24 * 3_600
 # Notices of one insert; a notice is some hundred bytes, and one message holds 48 MB.
 _INSERT_BATCH = 1_000

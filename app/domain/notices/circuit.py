@@ -51,5 +51,5 @@ def may_probe(circuit: Circuit, now: datetime) -> bool:
 
 
 def with_probe_begun(circuit: Circuit, now: datetime) -> Circuit:
-    """Return an open circuit whose probe begins now: the next one comes after the pause, whatever becomes of this one."""
+    """Return an open circuit whose probe begins now: the next one comes after the pause, however this one ends."""
     return replace(circuit, next_probe_time=now + PROBE_PAUSE)

@@ -82,6 +82,7 @@ NOTICE_TRANSITIONS: Mapping[tuple[NoticeState | None, NoticeState], str] = {
     (NoticeState.SCHEDULED, NoticeState.SENDING): "due, and a worker takes it",
     (NoticeState.SCHEDULED, NoticeState.SKIPPED): "newer content is being sent",
     (NoticeState.SENDING, NoticeState.SENDING): "the attempt failed, and another follows",
+    (NoticeState.SENDING, NoticeState.SCHEDULED): "a reminder whose train got later",
     (NoticeState.SENDING, NoticeState.SENT): "the channel accepted it",
     (NoticeState.SENDING, NoticeState.SKIPPED): "superseded, unsubscribed, cancelled, or too late",
     (NoticeState.SENDING, NoticeState.FAILED): "refused for good, or given up",

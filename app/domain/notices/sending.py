@@ -8,15 +8,24 @@ The sender decides about the booking as it is at that moment, not as it was when
 is due tells the last state, and those that it makes superfluous are skipped.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
 from app.domain.booking import Booking, BookingState, Passenger
-from app.domain.notices.kinds import ESSENTIAL_DELAY_MINUTES, KIND_POLICIES, BookingNeed
-from app.domain.notices.notice import WHOLE_BOOKING, Notice, NoticeAttempt, NoticeKind, NoticeState, NoticeThread, SkipReason
+from app.domain.notices.choices import is_wanted
+from app.domain.notices.kinds import KIND_POLICIES, BookingNeed
+from app.domain.notices.notice import (
+    Notice,
+    NoticeAttempt,
+    NoticeChannelName,
+    NoticeKind,
+    NoticeState,
+    NoticeThread,
+    SkipReason,
+)
 from app.domain.notices.preferences import NotificationPreferences
+from app.domain.notices.recipients import Recipient, find_recipient
 from app.domain.passenger import all_passengers
 from app.domain.retry import RetrySchedule
 from app.domain.run.run_schedule import RunSchedule
@@ -42,7 +51,7 @@ class SendingFacts:
     """What the sender reads about a due notice, booking and run as of one moment.
 
     `run_version` is that of the run as read. `reminder_time` is when a reminder is due by the present expected times; None for
-    other notices, and for a train that does not remind any more.
+    other notices, and for a train that does not remind any more. `waitlist_position` is 0 unless passengers wait.
     """
 
     booking: Booking
@@ -50,6 +59,7 @@ class SendingFacts:
     run_version: int
     preferences: NotificationPreferences
     reminder_time: datetime | None = None
+    waitlist_position: int = 0
 
 
 @value(frozen=True, slots=True)
@@ -68,13 +78,14 @@ class Postpone:
 
 @value(frozen=True, slots=True)
 class Send:
-    """The notice is sent. `passengers` are those whom it is about.
+    """The notice is sent to `recipient`. `passengers` are those whom it is about.
 
     `seated` are those of the recipient who travel on a seat: their tickets are attached where the kind has tickets.
     `withdrawn` are those whose calendar entries are withdrawn. `content_revision` is the version of the run up to which the
     content is complete. `late_minutes` is the delay at the destination.
     """
 
+    recipient: Recipient
     passengers: tuple[Passenger, ...]
     seated: tuple[Passenger, ...]
     withdrawn: tuple[Passenger, ...]
@@ -87,56 +98,57 @@ Decision = Send | Skip | Postpone
 
 def decide(notice: Notice, facts: SendingFacts, now: datetime) -> Decision:
     """Decide whether a notice that is due is sent, skipped or postponed."""
-    reason = _reason_to_skip(notice, facts, now)
+    recipient = find_recipient(facts.booking, notice.addressee)
+    if recipient is None:
+        return Skip(SkipReason.CANCELLED)
+    reason = _reason_to_skip(notice, recipient, facts, now)
     if reason is not None:
         return Skip(reason)
     if facts.reminder_time is not None and facts.reminder_time > now:
         return Postpone(facts.reminder_time)
-    return what_to_send(notice, facts)
+    return what_to_send(notice, recipient, facts)
 
 
-def what_to_send(notice: Notice, facts: SendingFacts) -> Send:
-    """Return whom a notice is about, from the booking as it is."""
+def what_to_send(notice: Notice, recipient: Recipient, facts: SendingFacts) -> Send:
+    """Return whom a notice is about, from the booking as it is.
+
+    All passengers of the recipient are, since the first of several notices stands for the others, too.
+    """
     policy, booking = KIND_POLICIES[notice.kind], facts.booking
-    present, cancelled = _present(notice, booking), _cancelled(notice, booking)
-    # A booking is newer than the version that was read with it only where both were not read as of one moment.
+    present, cancelled = _present(recipient, booking), _cancelled(recipient, booking)
+    # A delay is complete up to the run as read; a booking in memory of a newer commit may be read with an older run.
     newest = facts.run_version if policy.thread is NoticeThread.DELAY else max(booking.revision, facts.run_version)
     return Send(
-        passengers=(cancelled if policy.withdraws_tickets else present) or _all_of(notice, booking),
+        recipient=recipient,
+        passengers=(cancelled if policy.withdraws_tickets else present) or (*present, *cancelled),
         seated=tuple(passenger for passenger in present if passenger.seat is not None),
-        withdrawn=cancelled if policy.withdraws_tickets else (),
+        withdrawn=tuple(passenger for passenger in cancelled if passenger.seat is not None) if policy.withdraws_tickets else (),
         content_revision=newest,
         late_minutes=facts.schedule.late_minutes(booking.journey),
     )
 
 
-def can_be_unsubscribed(kind: NoticeKind, late_minutes: int) -> bool:
-    """Whether the recipient may end notices such as this one."""
-    return not KIND_POLICIES[kind].is_essential or (kind is NoticeKind.DELAYED and late_minutes < ESSENTIAL_DELAY_MINUTES)
-
-
 # -- reasons to skip
 
 
-def _reason_to_skip(notice: Notice, facts: SendingFacts, now: datetime) -> SkipReason | None:
-    is_wanted = _IS_WANTED.get(notice.kind)
-    if not _is_true(notice, facts):
-        is_gone = facts.booking.state is BookingState.CANCELLED or not _present(notice, facts.booking)
+def _reason_to_skip(notice: Notice, recipient: Recipient, facts: SendingFacts, now: datetime) -> SkipReason | None:
+    if not _is_true(notice, recipient, facts):
+        is_gone = facts.booking.state is BookingState.CANCELLED or not _present(recipient, facts.booking)
         return SkipReason.CANCELLED if is_gone or _is_without_train(facts) else SkipReason.SUPERSEDED
-    if is_wanted is not None and not is_wanted(facts.preferences):
+    if not _is_still_wanted(notice, facts.preferences):
         return SkipReason.UNSUBSCRIBED
     useful_until = _useful_until(notice.kind, facts)
     return SkipReason.LATE if useful_until is not None and now > useful_until else None
 
 
-def _is_true(notice: Notice, facts: SendingFacts) -> bool:
+def _is_true(notice: Notice, recipient: Recipient, facts: SendingFacts) -> bool:
     """Whether the booking still is what the kind needs."""
     need = KIND_POLICIES[notice.kind].needs
     if need is BookingNeed.ANY:
         return True
-    if not facts.booking.is_live or _is_without_train(facts):
+    if _is_without_train(facts):
         return False
-    present = _present(notice, facts.booking)
+    present = _present(recipient, facts.booking)
     if need is BookingNeed.WAITING:
         return any(passenger.seat is None for passenger in present)
     if need is BookingNeed.SEATED:
@@ -149,6 +161,16 @@ def _is_without_train(facts: SendingFacts) -> bool:
     return facts.schedule.misses(facts.booking.journey.legs)
 
 
+def _is_still_wanted(notice: Notice, preferences: NotificationPreferences) -> bool:
+    """Whether the recipient has not unsubscribed, or removed the phone, since the notice was made.
+
+    Who wants to hear of a delay was decided then, by what the recipient had been told before.
+    """
+    if notice.channel is NoticeChannelName.SMS and not preferences.phone:
+        return False
+    return notice.kind is NoticeKind.DELAYED or is_wanted(notice.kind, preferences)
+
+
 def _useful_until(kind: NoticeKind, facts: SendingFacts) -> datetime | None:
     """Return when a notice becomes useless; None for never."""
     thread = KIND_POLICIES[kind].thread
@@ -158,35 +180,22 @@ def _useful_until(kind: NoticeKind, facts: SendingFacts) -> datetime | None:
     return journey.arrive if thread in (NoticeThread.ARRIVAL, NoticeThread.DELAY) else None
 
 
-# The preferences that a kind follows at the last moment. Who wants to hear of small delays is asked when the notice is made.
-_IS_WANTED: Mapping[NoticeKind, Callable[[NotificationPreferences], bool]] = MappingProxyType(
-    {
-        NoticeKind.DEPARTURE_REMINDER: lambda preferences: preferences.departure_reminders,
-        NoticeKind.ARRIVAL_REMINDER: lambda preferences: preferences.arrival_reminders,
-    }
-)
-
-
 # -- passengers
 
 
-def _present(notice: Notice, booking: Booking) -> tuple[Passenger, ...]:
-    """Return the recipient's passengers of a live booking."""
-    return tuple(passenger for passenger in booking.passengers if _is_for(notice, passenger)) if booking.is_live else ()
+def _present(recipient: Recipient, booking: Booking) -> tuple[Passenger, ...]:
+    """Return the recipient's passengers of a live booking; none of any other."""
+    return _numbered(booking.passengers, recipient.passenger_numbers) if booking.is_live else ()
 
 
-def _cancelled(notice: Notice, booking: Booking) -> tuple[Passenger, ...]:
-    """Return the recipient's passengers who do not travel any more."""
-    gone = booking.cancelled_passengers if booking.is_live else all_passengers(booking)
-    return tuple(passenger for passenger in gone if _is_for(notice, passenger))
+def _cancelled(recipient: Recipient, booking: Booking) -> tuple[Passenger, ...]:
+    """Return the recipient's passengers who do not travel any more, by number."""
+    gone = recipient.cancelled_numbers if booking.is_live else (*recipient.passenger_numbers, *recipient.cancelled_numbers)
+    return _numbered(all_passengers(booking), gone)
 
 
-def _all_of(notice: Notice, booking: Booking) -> tuple[Passenger, ...]:
-    return tuple(passenger for passenger in all_passengers(booking) if _is_for(notice, passenger))
-
-
-def _is_for(notice: Notice, passenger: Passenger) -> bool:
-    return notice.addressee == WHOLE_BOOKING or passenger.email_key == notice.recipient_key
+def _numbered(passengers: Collection[Passenger], numbers: Collection[int]) -> tuple[Passenger, ...]:
+    return tuple(sorted((found for found in passengers if found.number in numbers), key=lambda found: found.number))
 
 
 # -- after an attempt
