@@ -10,6 +10,7 @@ when and how often something is sent (`app/usecases/deliveries.py`, `app/usecase
     addresses.py        the addresses of a name
     cloud_events.py     an event as CloudEvents 1.0 in JSON
     secrets.py          the secrets of webhooks
+    mail_message.py     the mail of a notice
     email_channel.py    notices as mails by SMTP
     smtp_pool.py        connections to the mail server
     sms_channel.py      notices as SMS, with Twilio's API
