@@ -44,7 +44,8 @@ def settings_table() -> str:
     """Return the table of all settings."""
     rows = ["| variable | default | what it is |", "|---|---|---|"]
     for name, field in setting_fields().items():
-        shown = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+        default = "" if field.default is None else field.default
+        shown = str(default).lower() if isinstance(default, bool) else str(default)
         rows.append(f"| `{ENVIRONMENT_PREFIX}{name.upper()}` | {f'`{shown}`' if shown else 'empty'} | {field.description} |")
     return "\n".join(rows)
 

@@ -1,7 +1,7 @@
 """The limits of the business: how much of anything one request, train or document may hold, and why.
 
 Belongs here: limits that are rules. Does not belong here: limits that depend on the machine or the deployment
-(`app/config.py`).
+(`app/config/`).
 """
 
 from datetime import date

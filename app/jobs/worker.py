@@ -43,7 +43,7 @@ _CANCEL_SECONDS_MAX = 5.0
 
 @dataclass(frozen=True, slots=True)
 class JobWorkerBounds:
-    """What a worker may hold and how long it may wait; `app/config.py` gives the values and their reasons.
+    """What a worker may hold and how long it may wait; `app/config/` gives the values and their reasons.
 
     `batch_max` jobs go to a handler at a time, in at most `batches_max` concurrent calls for each kind. A call takes at most
     `run_seconds_max`. `poll_seconds` is how long a job that another process inserted may go unnoticed. `grace_seconds` is how

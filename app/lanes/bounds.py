@@ -1,7 +1,7 @@
 """Limits of the command bus.
 
 Belongs here: how much lanes hold, and how long they pause. Does not belong here: the settings of the same names, with their
-reasons (`app/config.py`).
+reasons (`app/config/`).
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Settings of the Python interpreter for a process that serves.
 
 Belongs here: garbage collection, thread switching and scheduling, each with the measured reason. Does not belong here: anything
-that a deployment may want to change (`app/config.py`).
+that a deployment may want to change (`app/config/`).
 """
 
 import gc

@@ -23,7 +23,10 @@ def setting_fields() -> dict[str, FieldInfo]:
     """
     provider = copy(Settings.model_fields["payments_provider"])
     provider.description = f"{provider.description} One of {', '.join(f'`{name}`' for name in PAYMENT_PROVIDERS.names)}."
-    return {**Settings.model_fields, "payments_provider": provider, **PAYMENT_PROVIDERS.setting_fields}
+    inherited = {name for name in Settings.model_fields if name not in Settings.__annotations__}
+    own = {name: field for name, field in Settings.model_fields.items() if name not in inherited}
+    notices = {name: Settings.model_fields[name] for name in Settings.model_fields if name in inherited}
+    return {**own, "payments_provider": provider, **notices, **PAYMENT_PROVIDERS.setting_fields}
 
 
 def load_provider_settings(settings: Settings) -> ProviderSettings:

@@ -1,6 +1,6 @@
 """A token bucket: how many messages a second may go to a provider.
 
-Belongs here: the arithmetic. Does not belong here: waiting (`app/usecases/notices/sending.py`), the rates (`app/config.py`).
+Belongs here: the arithmetic. Does not belong here: waiting (`app/usecases/notices/sending.py`), the rates (`app/config/`).
 """
 
 from app.domain.values import value

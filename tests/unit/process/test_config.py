@@ -64,7 +64,43 @@ BAD_VALUES = [
     ("SEATLINE_WEBHOOK_TIMEOUT_SECONDS", "31"),
     ("SEATLINE_WEBHOOK_SENDS_MAX", "0"),
     ("SEATLINE_WEBHOOK_ALLOW_PRIVATE_ADDRESSES", "perhaps"),
+    ("SEATLINE_NOTICE_CHANNELS", "pigeon"),
+    ("SEATLINE_NOTICE_CHANNELS", "email;sms"),
+    ("SEATLINE_NOTICE_SENDER", "Rail <tickets@rail.example>"),
+    ("SEATLINE_NOTICE_SENDER", "tickets"),
+    ("SEATLINE_NOTICE_SENDER", "a@rail.example, b@rail.example"),
+    ("SEATLINE_NOTICE_SENDER_NAME", "Rail\nBcc: all@rail.example"),
+    ("SEATLINE_NOTICE_UNSUBSCRIBE_URL", "https://rail.example/stop"),
+    ("SEATLINE_NOTICE_UNSUBSCRIBE_URL", "http://rail.example/{token}"),
+    ("SEATLINE_NOTICE_QUIET_UNTIL_HOUR", "13"),
+    ("SEATLINE_NOTICE_QUIET_FROM_HOUR", "24"),
+    ("SEATLINE_SMTP_HOST", "smtp://mail.rail.example"),
+    ("SEATLINE_SMTP_HOST", "mail.rail.example:587"),
+    ("SEATLINE_SMTP_PORT", "0"),
+    ("SEATLINE_SMTP_SECURITY", "ssl"),
+    ("SEATLINE_SMTP_USERNAME", "seat\nline"),
+    ("SEATLINE_SMTP_CONNECTIONS_MAX", "0"),
+    ("SEATLINE_SMTP_PER_SECOND_MAX", "0"),
+    ("SEATLINE_SMTP_TIMEOUT_SECONDS", "46"),
+    ("SEATLINE_SMS_URL", "http://sms.example"),
+    ("SEATLINE_SMS_URL", "https://me:secret@sms.example"),
+    ("SEATLINE_SMS_URL", "sms.example"),
+    ("SEATLINE_SMS_ACCOUNT", "AC1/../AC2"),
+    ("SEATLINE_SMS_SENDER", "a name of more than eleven"),
+    ("SEATLINE_SMS_PER_SECOND_MAX", "-1"),
+    ("SEATLINE_TICKET_THREADS_MAX", "0"),
 ]
+# Nothing is wrong with a path until it is opened.
+PATHS = {
+    "SEATLINE_DATA_DIR",
+    "SEATLINE_NOTICE_LOG_DIR",
+    "SEATLINE_SMTP_PASSWORD_FILE",
+    "SEATLINE_SMTP_CA_FILE",
+    "SEATLINE_SMS_TOKEN_FILE",
+    "SEATLINE_TICKET_KEY_FILE",
+    "SEATLINE_TICKET_OLD_KEYS_FILE",
+    "SEATLINE_TICKET_FONTS_DIR",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +158,7 @@ def test_a_bad_value_is_refused_in_one_line_that_names_its_variable(
 def test_every_setting_with_bounds_is_tried_with_a_bad_value() -> None:
     tried = {variable for variable, _ in BAD_VALUES}
     # The settings of payment providers are checked when their provider is chosen.
-    assert {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Settings.model_fields} == tried | {"SEATLINE_DATA_DIR"}
+    assert {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Settings.model_fields} == tried | PATHS
 
 
 def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

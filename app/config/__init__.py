@@ -1,20 +1,20 @@
 """Configuration: what differs from one deployment to the next.
 
-Belongs here: every SEATLINE_* environment variable with its default, its bounds and its reason. Does not belong here: the
-limits of the domain (`app/domain/limits.py`), nor the settings of one payment provider (`app/payments`).
+Belongs here: every SEATLINE_* environment variable with its default, its bounds and its reason; those of notices and tickets
+are in `notices.py`. Does not belong here: the limits of the domain (`app/domain/limits.py`), nor the settings of one payment
+provider (`app/payments`).
 """
 
 import re
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from app.config.notices import PORT_MAX, NoticeSettings, is_loopback
 
 ENVIRONMENT_PREFIX = "SEATLINE_"
-_PORT_MAX = 65_535
-NOTICE_CHANNELS = ("email", "sms", "log")
 _LISTEN = re.compile(r"unix:.+|(?P<host>\[[0-9a-fA-F:.]+\]|[^:\s]+):(?P<port>\d{1,5})")
 
 
@@ -22,7 +22,7 @@ class SettingsError(Exception):
     """The environment has an unusable value. The text has one line for each, with the variable and what is wrong."""
 
 
-class Settings(BaseSettings):
+class Settings(NoticeSettings):
     """All settings. The field `x` is the environment variable `SEATLINE_X`."""
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True)
@@ -171,66 +171,6 @@ class Settings(BaseSettings):
         description="Allow webhooks to private addresses. Whoever creates a webhook can then send requests into this network.",
     )
 
-    notice_channels: str = Field(
-        "",
-        description="How people are told about their bookings, separated by commas: email, sms, log. `log` keeps each notice "
-        "as a file, for trials. Empty: nobody is told. Needs the packages of seatline[mail] in workers.",
-    )
-    notice_sender: str = Field("", description="Address that mails come from, such as tickets@example.com. Required for email.")
-    notice_sender_name: Annotated[str, StringConstraints(pattern=r"^[^\r\n]{1,100}$")] = Field(
-        "Seatline", description="The name that mails and SMS come from, and that tickets show."
-    )
-    notice_unsubscribe_url: str = Field(
-        "",
-        description="The https address of your gateway that calls UnsubscribeByToken; {token} in it is the token. Empty: "
-        "mails offer unsubscribing by mail alone.",
-    )
-    notice_quiet_until_hour: int = Field(
-        6, ge=0, le=12, description="No reminder is sent before this hour, local to the origin, unless the train leaves soon."
-    )
-    notice_quiet_from_hour: int = Field(
-        22,
-        ge=13,
-        le=23,
-        description="Reminders of trains that leave in the quiet hours are sent at this hour the evening before.",
-    )
-    notice_log_dir: Path | None = Field(
-        None, description="The directory where the channel log keeps notices. Empty: notices in SEATLINE_DATA_DIR."
-    )
-    smtp_host: str = Field("", description="The mail server. Required for email.")
-    smtp_port: int = Field(587, ge=1, le=_PORT_MAX, description="Its port.")
-    smtp_security: Literal["starttls", "tls", "none"] = Field(
-        "starttls", description="How the connection is secured: starttls, tls from the start, or none."
-    )
-    smtp_username: str = Field("", description="The login name. Empty: no login.")
-    smtp_password_file: Path | None = Field(None, description="The file with the password.")
-    smtp_ca_file: Path | None = Field(None, description="Certificates to trust instead of the system's, in PEM.")
-    smtp_connections_max: int = Field(4, ge=1, le=50, description="Connections of a worker to the mail server.")
-    smtp_per_second_max: float = Field(
-        20.0, gt=0, le=1_000, description="Mails a second of a worker. Providers throttle or block who sends more than agreed."
-    )
-    smtp_timeout_seconds: float = Field(15.0, gt=0, le=60, description="The longest time to wait for the mail server's answer.")
-    sms_url: str = Field("https://api.twilio.com", description="The SMS provider, with Twilio's API.")
-    sms_account: str = Field("", description="The account's SID. Required for sms.")
-    sms_token_file: Path | None = Field(None, description="The file with the account's token. Required for sms.")
-    sms_sender: str = Field("", description="The phone number or name that SMS come from. Required for sms.")
-    sms_per_second_max: float = Field(10.0, gt=0, le=1_000, description="SMS a second of a worker.")
-    ticket_key_file: Path | None = Field(
-        None,
-        description="The Ed25519 private key that signs tickets, in PEM, the same for all servers and workers. Empty: with "
-        "Seatline's own MongoDB, one is made in SEATLINE_DATA_DIR; with yours, there are no tickets.",
-    )
-    ticket_old_keys_file: Path | None = Field(
-        None, description="Public keys that signed tickets before, in PEM, which are still valid."
-    )
-    ticket_fonts_dir: Path | None = Field(
-        None,
-        description="A folder of further fonts (TTF, OTF) for names in scripts beyond Latin, Greek, Cyrillic and Vietnamese.",
-    )
-    ticket_threads_max: int = Field(
-        2, ge=1, le=16, description="Threads that draw tickets, each with 30 MB. A ticket takes about 20 ms of a processor."
-    )
-
     payments_provider: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")] = Field(
         "ledger", description="The payment provider. `ledger` is our own, for trials: nobody is charged."
     )
@@ -294,25 +234,12 @@ class Settings(BaseSettings):
             raise ValueError("needs host:port with a port up to 65535, [ipv6]:port, or nothing")
         return listen
 
-    @field_validator("notice_channels")
-    @classmethod
-    def _are_channels(cls, channels: str) -> str:
-        unknown = [name for name in _words(channels) if name not in NOTICE_CHANNELS]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(NOTICE_CHANNELS)}")
-        return channels
-
     @field_validator("mongodb_uri")
     @classmethod
     def _is_connection_string(cls, uri: str) -> str:
         if uri and not re.fullmatch(r"mongodb(\+srv)?://.+", uri):
             raise ValueError("needs to be mongodb://… or mongodb+srv://…")
         return uri
-
-    @property
-    def notice_channel_names(self) -> tuple[str, ...]:
-        """The channels of notices, each once."""
-        return tuple(dict.fromkeys(_words(self.notice_channels)))
 
     @property
     def listen_host(self) -> str:
@@ -332,21 +259,12 @@ class Settings(BaseSettings):
         """Whether only this machine can connect."""
         match = _LISTEN.fullmatch(self.listen)
         host = match["host"] if match else None
-        if host is None or host == "localhost":
-            return True
-        try:
-            return ip_address(host.strip("[]")).is_loopback
-        except ValueError:  # a host name, which may resolve to any address
-            return False
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+        return host is None or is_loopback(host)
 
 
 def _is_listenable(listen: str) -> bool:
     match = _LISTEN.fullmatch(listen)
-    return match is not None and int(match["port"] or 0) <= _PORT_MAX
+    return match is not None and int(match["port"] or 0) <= PORT_MAX
 
 
 def load_settings() -> Settings:
@@ -360,6 +278,12 @@ def load_settings() -> Settings:
             f"SEATLINE_LISTEN: {settings.listen} is open to other machines, and callers name themselves without proof; "
             "set SEATLINE_TRUST_CALLER_METADATA=true only where everybody who can connect may do anything"
         )
+    problems = list(settings.notice_problems())
+    if settings.notice_channel_names and settings.mongodb_uri and settings.ticket_key_file is None:
+        # Each process would sign with a key of its own, and no inspector could know them all.
+        problems.append("SEATLINE_TICKET_KEY_FILE: is required with SEATLINE_NOTICE_CHANNELS and a MongoDB of your own")
+    if problems:
+        raise SettingsError("\n".join(problems))
     return settings
 
 
