@@ -22,6 +22,7 @@ from app.cli.parameters import (
     FromOption,
     PageSizeOption,
     PageTokenOption,
+    ReferenceArgument,
     RequestIdOption,
     SectionOption,
     ToOption,
@@ -31,9 +32,6 @@ from app.cli.parameters import (
 if TYPE_CHECKING:
     from app.pb.seatline.v1 import booking_pb2, passenger_pb2
 
-ReferenceArgument = Annotated[
-    str, typer.Argument(metavar="REFERENCE", help="Booking reference: six or eight letters and digits.")
-]
 IfFullOption = Annotated[
     Literal["wait", "reject"],
     typer.Option("--if-full", help="If no seat is free: pay and join the waitlist (wait), or buy nothing (reject)."),

@@ -20,6 +20,8 @@ from app.pb.seatline.v1 import (
     booking_pb2_grpc,
     hold_pb2_grpc,
     job_pb2_grpc,
+    notice_pb2_grpc,
+    ticket_pb2_grpc,
     train_pb2_grpc,
     train_run_pb2_grpc,
     user_pb2_grpc,
@@ -51,6 +53,8 @@ class Calls:
         self.bookings = booking_pb2_grpc.BookingServiceStub(self._channel)
         self.holds = hold_pb2_grpc.HoldServiceStub(self._channel)
         self.jobs = job_pb2_grpc.JobServiceStub(self._channel)
+        self.notices = notice_pb2_grpc.NoticeServiceStub(self._channel)
+        self.tickets = ticket_pb2_grpc.TicketServiceStub(self._channel)
         self.train_runs = train_run_pb2_grpc.RunServiceStub(self._channel)
         self.trains = train_pb2_grpc.TrainServiceStub(self._channel)
         self.users = user_pb2_grpc.UserServiceStub(self._channel)

@@ -6,7 +6,7 @@ was typed (`app.cli.arguments`), and the connection options that every command t
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,6 +15,12 @@ WAIT_SECONDS_MAX = 600.0
 
 TrainArgument = Annotated[str, typer.Argument(metavar="TRAIN", help="Train id, such as es9014.")]
 DateArgument = Annotated[str, typer.Argument(metavar="DATE", help="Travel date, YYYY-MM-DD.")]
+ReferenceArgument = Annotated[
+    str, typer.Argument(metavar="REFERENCE", help="Booking reference: six or eight letters and digits.")
+]
+LanguageOption = Annotated[
+    Literal["en", "fr"] | None, typer.Option("--language", help="Language of notices and tickets: English or French.")
+]
 SectionOption = Annotated[str, typer.Option("--section", metavar="SECTION", help="Section, such as A.")]
 FromOption = Annotated[str, typer.Option("--from", metavar="STOP", help="Origin: name or code of the stop.")]
 ToOption = Annotated[str, typer.Option("--to", metavar="STOP", help="Destination: name or code of the stop.")]

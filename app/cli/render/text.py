@@ -16,6 +16,7 @@ from app.cli.failures import printable
 from app.pb.seatline.v1 import (
     booking_pb2,
     disruption_pb2,
+    notice_pb2,
     passenger_pb2,
     payment_pb2,
     sales_window_pb2,
@@ -43,6 +44,19 @@ _REFUND_REASONS: dict[int, str] = {
     payment_pb2.REFUND_REASON_RUN_CANCELLED: "in full, because the train is cancelled",
     payment_pb2.REFUND_REASON_LAYOUT: "because seats of the train were changed",
     payment_pb2.REFUND_REASON_FARE_DIFFERENCE: "because the new seat costs less",
+}
+_SKIP_REASONS: dict[int, str] = {
+    notice_pb2.NOTICE_SKIP_REASON_SUPERSEDED: "newer content was sent",
+    notice_pb2.NOTICE_SKIP_REASON_CANCELLED: "cancelled",
+    notice_pb2.NOTICE_SKIP_REASON_LATE: "too late to be of use",
+    notice_pb2.NOTICE_SKIP_REASON_SHORT: "the journey is short",
+    notice_pb2.NOTICE_SKIP_REASON_UNSUBSCRIBED: "not wanted",
+    notice_pb2.NOTICE_SKIP_REASON_NO_CHANGE: "nothing to tell any more",
+}
+_NOTICE_CHANNELS: dict[int, str] = {
+    notice_pb2.NOTICE_CHANNEL_EMAIL: "mail",
+    notice_pb2.NOTICE_CHANNEL_SMS: "SMS",
+    notice_pb2.NOTICE_CHANNEL_LOG: "file",
 }
 _MINUTES_PER_HOUR = 60
 
@@ -190,6 +204,26 @@ def webhook_state_text(state: int) -> str:
 def delivery_state_text(state: int) -> str:
     """Return such as "pending", or the number of a state that this program does not know."""
     return _enum_text(webhook_pb2.WebhookDeliveryState, "WEBHOOK_DELIVERY_STATE_", state)
+
+
+def notice_kind_text(kind: int) -> str:
+    """Return such as "departure reminder", or the number of a kind that this program does not know."""
+    return _enum_text(notice_pb2.NoticeKind, "NOTICE_KIND_", kind, "kind")
+
+
+def notice_state_text(state: int) -> str:
+    """Return such as "scheduled", or the number of a state that this program does not know."""
+    return _enum_text(notice_pb2.NoticeState, "NOTICE_STATE_", state)
+
+
+def notice_skip_reason_text(reason: int) -> str:
+    """Return such as "newer content was sent", or the number of a reason that this program does not know."""
+    return _SKIP_REASONS.get(reason, f"reason {reason}")
+
+
+def notice_channel_text(channel: int) -> str:
+    """Return such as "mail", or the number of a channel that this program does not know."""
+    return _NOTICE_CHANNELS.get(channel, f"channel {channel}")
 
 
 def _enum_text(kind: object, prefix: str, value: int, noun: str = "state") -> str:
