@@ -131,7 +131,7 @@ _GROUPS = {
     "train": "Create, change and list trains.",
     "layout": "Change the sections, coaches and seats of a run or train, also while it is sold.",
     "webhook": "Send events to other programs, and see the deliveries.",
-    "notice": "Show what people were told, and what they want to be told; for operators, the words of notices.",
+    "notice": "List notices, and choose which to receive; for operators, preview their words.",
     "ticket": "Save tickets, send them again, and check them without a connection.",
     "job": "List the worker's jobs, and retry dead ones.",
 }

@@ -41,7 +41,9 @@ Kind = Literal[
 EmailOption = Annotated[str, typer.Option("--email", metavar="EMAIL", help="Whose, for operators. Default: your own.")]
 ChannelOption = Annotated[
     list[str] | None,
-    typer.Option("--channel", metavar="email|sms", help="How you are told; can be repeated. Replaces the present channels."),
+    typer.Option(
+        "--channel", metavar="email|sms", help="How notices reach you; can be repeated. Replaces the present channels."
+    ),
 ]
 _CHANNELS = ("email", "sms")
 
@@ -53,7 +55,7 @@ def list_all(
     page_size: PageSizeOption = 0,
     page_token: PageTokenOption = "",
 ) -> None:
-    """List what you were told, or will be, the newest first. Operators give REFERENCE or --email."""
+    """List your notices, the newest first. Operators give REFERENCE or --email."""
     from app.cli.calls import Calls
     from app.cli.render.notices import notices_table
     from app.cli.render.screen import print_list
@@ -86,9 +88,9 @@ def preferences(  # noqa: PLR0913, PLR0917  one parameter for each option
         str, typer.Option("--etag", metavar="ETAG", help="Change the preferences only if they still have this etag.")
     ] = "",
 ) -> None:
-    """Show what a person wants to be told and how; with options, change it.
+    """Show which notices a person wants and how; with options, change it.
 
-    Tickets, cancellations, moves, refunds and delays of 15 minutes or more are always told.
+    Tickets, cancellations, moves, refunds and delays of 15 minutes or more are always sent.
     """
     from app.cli.calls import Calls
     from app.cli.render.notices import preferences_page

@@ -1,4 +1,4 @@
-"""Layout of notices, of what a person wants to be told, and of previews.
+"""Layout of notices, of a person's preferences, and of previews.
 
 Belongs here: tables, pages and texts. Does not belong here: the calls (`app.cli.notices`), and the words of a notice, which the
 service writes.
@@ -67,7 +67,7 @@ def notices_sent_text(notices: Iterable[notice_pb2.Notice]) -> str:
 
 
 def preferences_page(preferences: notice_pb2.NotificationPreferences) -> RenderableType:
-    """Return the page of what a person wants to be told."""
+    """Return the page of a person's preferences."""
     grid = empty_grid()
     grid.add_row("Language", _LANGUAGES.get(preferences.language, printable(preferences.language)))
     grid.add_row("Channels", ", ".join(map(notice_channel_text, preferences.channels)))

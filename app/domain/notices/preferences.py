@@ -1,4 +1,4 @@
-"""What a person wants to be told, in which language, and how.
+"""Which notices a person wants, in which language, and how.
 
 Belongs here: the value and its checks. Does not belong here: statements (`app/store/notification_preferences.py`).
 """

@@ -59,7 +59,7 @@ def wanted(**values: Any) -> notice_pb2.NotificationPreferences:
 
 
 @pytest.mark.parametrize("words", [("notices",), ("notice", "list")])
-def test_notices_are_listed_with_what_became_of_them(
+def test_notices_are_listed_with_their_states(
     service: ScriptedService, seatline: Callable[..., Result], words: tuple[str, ...]
 ) -> None:
     skipped = a_notice(
@@ -94,7 +94,7 @@ def test_notices_are_listed_with_what_became_of_them(
     assert service.requests("ListNotices")[0].reference == "7K2M9Q"
 
 
-def test_who_was_told_nothing_has_no_notices(service: ScriptedService, seatline: Callable[..., Result]) -> None:
+def test_an_empty_list_of_notices_says_so(service: ScriptedService, seatline: Callable[..., Result]) -> None:
     service.answers["ListNotices"] = notice_pb2.ListNoticesResponse()
     assert seatline("notices", *USER).stdout == "No notices.\n"
 

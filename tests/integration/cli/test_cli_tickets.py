@@ -52,7 +52,7 @@ def test_a_ticket_is_saved_under_the_name_that_the_service_gives(
 
 
 @pytest.mark.parametrize("name", ["../over.pdf", "/tmp/over.pdf", ".bashrc", "", "a b.pdf", "x" * 200])  # noqa: S108
-def test_a_name_that_could_write_elsewhere_is_not_used(
+def test_a_name_that_leads_out_of_the_folder_is_not_used(
     service: ScriptedService, seatline: Callable[..., Result], folder: Path, name: str
 ) -> None:
     service.answers["GetTicket"] = ticket_pb2.GetTicketResponse(content=b"x", filename=name)

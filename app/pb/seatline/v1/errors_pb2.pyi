@@ -144,7 +144,7 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     ERROR_REASON_TOO_MANY_RESENDS: _ErrorReason.ValueType  # 61
     """RESOURCE_EXHAUSTED, with RetryInfo: the tickets were sent again often enough today."""
     ERROR_REASON_NOTICES_OFF: _ErrorReason.ValueType  # 62
-    """FAILED_PRECONDITION: nobody is told anything: this service has no channel for notices."""
+    """FAILED_PRECONDITION: this service sends no notices: it has no channel for them."""
     ERROR_REASON_MESSAGE_MALFORMED: _ErrorReason.ValueType  # 47
     """INVALID_ARGUMENT: the bytes of the request cannot be decoded as the method's request."""
     ERROR_REASON_MESSAGE_INCOMPLETE: _ErrorReason.ValueType  # 48
@@ -260,7 +260,7 @@ ERROR_REASON_TICKETS_UNAVAILABLE: ErrorReason.ValueType  # 60
 ERROR_REASON_TOO_MANY_RESENDS: ErrorReason.ValueType  # 61
 """RESOURCE_EXHAUSTED, with RetryInfo: the tickets were sent again often enough today."""
 ERROR_REASON_NOTICES_OFF: ErrorReason.ValueType  # 62
-"""FAILED_PRECONDITION: nobody is told anything: this service has no channel for notices."""
+"""FAILED_PRECONDITION: this service sends no notices: it has no channel for them."""
 ERROR_REASON_MESSAGE_MALFORMED: ErrorReason.ValueType  # 47
 """INVALID_ARGUMENT: the bytes of the request cannot be decoded as the method's request."""
 ERROR_REASON_MESSAGE_INCOMPLETE: ErrorReason.ValueType  # 48

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class NoticeServiceStub:
-    """Shows notices, and keeps what people want to be told. A person may see and change only the own; operators all.
+    """Shows notices, and keeps which notices people want. A person may see and change only the own; operators all.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class NoticeServiceStub:
 
 
 class NoticeServiceServicer:
-    """Shows notices, and keeps what people want to be told. A person may see and change only the own; operators all.
+    """Shows notices, and keeps which notices people want. A person may see and change only the own; operators all.
     """
 
     def ListNotices(self, request, context):
@@ -75,7 +75,7 @@ class NoticeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetNotificationPreferences(self, request, context):
-        """Returns what a person wants to be told; the defaults for a person who never chose. Errors: INVALID_ARGUMENT,
+        """Returns which notices a person wants; the defaults for a person who never chose. Errors: INVALID_ARGUMENT,
         PERMISSION_DENIED (another's address).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -83,7 +83,7 @@ class NoticeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateNotificationPreferences(self, request, context):
-        """Changes what a person wants to be told. Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's address), ABORTED (stale
+        """Changes which notices a person wants. Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's address), ABORTED (stale
         etag).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -144,7 +144,7 @@ def add_NoticeServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NoticeService:
-    """Shows notices, and keeps what people want to be told. A person may see and change only the own; operators all.
+    """Shows notices, and keeps which notices people want. A person may see and change only the own; operators all.
     """
 
     @staticmethod
