@@ -68,8 +68,8 @@ class NoticeSettings(BaseSettings):
     smtp_per_second_max: float = Field(
         20.0, gt=0, le=1_000, description="Mails a second of a worker. Providers throttle or block who sends more than agreed."
     )
-    # A mail may take twice as long, and jobs have two minutes.
-    smtp_timeout_seconds: float = Field(15.0, gt=0, le=45, description="The longest time to wait for the mail server's answer.")
+    # A whole mail may take twice as long, and the sender waits 45 seconds for it.
+    smtp_timeout_seconds: float = Field(15.0, gt=0, le=20, description="The longest time to wait for the mail server's answer.")
     sms_url: str = Field("https://api.twilio.com", description="The SMS provider, with Twilio's API.")
     sms_account: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{0,64}$")] = Field(
         "", description="The account's SID. Required for sms."

@@ -81,7 +81,7 @@ BAD_VALUES = [
     ("SEATLINE_SMTP_USERNAME", "seat\nline"),
     ("SEATLINE_SMTP_CONNECTIONS_MAX", "0"),
     ("SEATLINE_SMTP_PER_SECOND_MAX", "0"),
-    ("SEATLINE_SMTP_TIMEOUT_SECONDS", "46"),
+    ("SEATLINE_SMTP_TIMEOUT_SECONDS", "21"),
     ("SEATLINE_SMS_URL", "http://sms.example"),
     ("SEATLINE_SMS_URL", "https://me:secret@sms.example"),
     ("SEATLINE_SMS_URL", "sms.example"),
