@@ -149,8 +149,13 @@ class TicketDocuments(Protocol):
     async def png(self, ticket: Ticket, language: Language) -> bytes:
         """Return the ticket as a picture. Raises DocumentError."""
 
-    async def calendar(self, tickets: Sequence[Ticket], language: Language, *, cancelled: bool, organizer: str) -> bytes:
-        """Return an iCalendar object: METHOD:REQUEST, or METHOD:CANCEL for withdrawn tickets. Raises DocumentError."""
+    async def calendar(
+        self, tickets: Sequence[Ticket], language: Language, *, cancelled: bool, organizer: str, attendee: str = ""
+    ) -> bytes:
+        """Return an iCalendar object: METHOD:REQUEST, or METHOD:CANCEL for withdrawn tickets. Raises DocumentError.
+
+        `organizer` is the sender's address, `attendee` that of passengers without one of their own: the booker's.
+        """
 
 
 class NoticeWriter(Protocol):
