@@ -89,7 +89,8 @@ TICKET_TEXTS: Mapping[Language, TicketTexts] = MappingProxyType(
 
 def long_date(day: date, language: Language) -> str:
     """Return a date such as `Tuesday 1 September 2026`."""
-    return format_date(day, "EEEE d MMMM y", _LOCALES[language])
+    pattern = "EEEE d'er' MMMM y" if language is Language.FRENCH and day.day == 1 else "EEEE d MMMM y"
+    return format_date(day, pattern, _LOCALES[language])
 
 
 def short_date(day: date, language: Language) -> str:
