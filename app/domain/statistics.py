@@ -31,6 +31,15 @@ class RunCounts:
 
 
 @value(frozen=True, slots=True)
+class DueNotices:
+    """The notices of one channel that are due and not final. `oldest_untried_time`: when the first without attempt was due."""
+
+    channel: str
+    count: int
+    oldest_untried_time: datetime | None
+
+
+@value(frozen=True, slots=True)
 class Backlog:
     """The work that is not done yet. Times are those of the oldest item, None where there is none.
 
@@ -50,6 +59,7 @@ class Backlog:
     oldest_layout_job_time: datetime | None = None
     open_cancellations: int = 0
     oldest_cancellation_time: datetime | None = None
+    due_notices: tuple[DueNotices, ...] = ()
 
 
 @value(frozen=True, slots=True)
@@ -87,6 +97,10 @@ class Statistics:
     def cancellation_age_seconds(self) -> float:
         """How long ago the oldest run was cancelled whose bookings are not all cancelled yet."""
         return self._age_seconds(self.backlog.oldest_cancellation_time)
+
+    def untried_age_seconds(self, notices: DueNotices) -> float:
+        """Return for how long a channel's oldest notice without an attempt has been due."""
+        return self._age_seconds(notices.oldest_untried_time)
 
     def _age_seconds(self, since: datetime | None) -> float:
         return 0.0 if since is None else max(0.0, (self.time - since).total_seconds())

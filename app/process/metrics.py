@@ -7,13 +7,14 @@ belong here: the metric families and what is counted of each call, batch or comm
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from socket import gaierror
 from typing import Self
 
 from app.config import Settings
+from app.domain.notices.notice import NoticeChannelName
 from app.lanes.local_bus import LocalCommandBus
 from app.payments.observed import ObservedProvider
 from app.ports.background_task import BackgroundTask
@@ -24,6 +25,7 @@ from app.telemetry.metrics.calls import CallMetrics
 from app.telemetry.metrics.database import DatabaseMetrics
 from app.telemetry.metrics.families import Metrics
 from app.telemetry.metrics.lanes import LaneMetrics
+from app.telemetry.metrics.notices import NoticeMetrics
 from app.telemetry.metrics.port import MetricsPort
 from app.telemetry.metrics.work import PaymentMetrics, WorkMetrics
 
@@ -70,6 +72,10 @@ class ProcessMetrics:
     def work(self) -> WorkMetrics:
         """The metrics of a worker; the first use registers them, which says that this process works."""
         return WorkMetrics(self._metrics)
+
+    def observe_notices(self, channels: Iterable[NoticeChannelName]) -> NoticeMetrics:
+        """Return the observer of the senders of these channels, with their series from 0. Called once."""
+        return NoticeMetrics(self._metrics, channels)
 
     @property
     def port(self) -> int:

@@ -48,7 +48,8 @@ async def make_notice_indexes(database: Database) -> None:
         await notices.create_index([("reference", 1), *_NEWEST_FIRST], name=BOOKING_INDEX)
         await notices.create_index([("recipient_key", 1), *_NEWEST_FIRST], name=RECIPIENT_INDEX)
         # Statistics of those that are late. Final ones, which pile up, are not in it.
-        await notices.create_index("due_time", name=OPEN_INDEX, partialFilterExpression={"is_open": True})
+        counted = [("is_open", 1), ("due_time", 1), ("channel", 1), ("attempt_count", 1)]
+        await notices.create_index(counted, name=OPEN_INDEX, partialFilterExpression={"is_open": True})
         # MongoDB itself deletes what is too old.
         await notices.create_index("create_time", name=LIFETIME_INDEX, expireAfterSeconds=_LIFETIME_SECONDS)
 

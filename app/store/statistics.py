@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from app.domain.jobs import PERIODIC_TASK_PREFIX, JobState
+from app.domain.notices.notice import NoticeChannelName
 from app.domain.payments import PaymentState, RefundState
-from app.domain.statistics import Backlog, RunCounts
+from app.domain.statistics import Backlog, DueNotices, RunCounts
 from app.domain.timetable import earliest_date_under_way
 from app.store.adapter import adapter_of
 from app.store.driver import Collection, Database, Document, translate_outages
@@ -46,6 +47,7 @@ class StatisticsQueries:
         self._jobs: Collection = database["jobs"]
         self._payments: Collection = database["payments"]
         self._layout_jobs: Collection = database["layout_jobs"]
+        self._notices: Collection = database["notices"]
         self._snapshots = adapter_of(database).snapshots(database)
 
     async def versions(self, now: datetime) -> dict[str, int | None]:
@@ -75,6 +77,7 @@ class StatisticsQueries:
         layout_jobs = await _first(snapshot, self._layout_jobs, unfinished_layout_jobs_pipeline())
         cancellations = await _first(snapshot, self._runs, open_cancellations_pipeline(now))
         refunds = await _first(snapshot, self._payments, pending_refunds_pipeline())
+        notices = await snapshot.aggregate(self._notices, due_notices_pipeline(now), most=len(NoticeChannelName))
         left = await snapshot.find(
             self._runs, _left_query(now), most=1, projection={"unsettled_since": 1}, sort=[("unsettled_since", 1)]
         )
@@ -94,6 +97,11 @@ class StatisticsQueries:
             oldest_layout_job_time=layout_jobs["oldest"],
             open_cancellations=cancellations["number"],
             oldest_cancellation_time=cancellations["oldest"],
+            due_notices=tuple(
+                DueNotices(group["_id"], group["number"], group["oldest"])
+                for group in notices
+                if group["_id"] in tuple(NoticeChannelName)
+            ),
         )
 
 
@@ -125,6 +133,19 @@ def open_cancellations_pipeline(now: datetime) -> list[Document]:
     """
     is_open = {"cancellation.time": {"$gte": _EPOCH}, "cancellation.complete_time": None}
     return [{"$match": {"next_due": {"$lte": now}, **is_open}}, {"$limit": COUNT_MAX}, _number_and_oldest("$cancellation.time")]
+
+
+def due_notices_pipeline(now: datetime) -> list[Document]:
+    """Return the pipeline for the number of due notices by channel, and since when the oldest is due that was not tried yet.
+
+    One index covers it. A mailbox that is full for a day is no backlog of ours, so its notice has no age.
+    """
+    untried = {"$cond": [{"$eq": ["$attempt_count", 0]}, "$due_time", None]}
+    return [
+        {"$match": {"is_open": True, "due_time": {"$gte": _EPOCH, "$lte": now}}},
+        {"$limit": COUNT_MAX},
+        {"$group": {"_id": "$channel", "number": {"$sum": 1}, "oldest": {"$min": untried}}},
+    ]
 
 
 def pending_refunds_pipeline() -> list[Document]:

@@ -15,12 +15,12 @@ import yaml
 
 from deploy.observability.generate import CHART_FILES, GROUPS, REPOSITORY, ROWS, as_yaml
 from deploy.observability.rules import alerts
-from tests.alerts import background_cases, sales_cases
+from tests.alerts import background_cases, notice_cases, sales_cases
 from tests.alerts.cases import Case, promtool_document
 from tests.tools.promtool import promtool
 
 ALERTS = {alert.name: alert for alert in alerts(GROUPS)}
-CASES = [*sales_cases.CASES, *background_cases.CASES]
+CASES = [*sales_cases.CASES, *background_cases.CASES, *notice_cases.CASES]
 RULES = CHART_FILES / "alerts.yaml"
 # Runbooks name rows of the dashboard by title.
 _ROW = re.compile(r"\b[Rr]ow ([A-Z][\w ]*?)(?=[:;,.)]| and row )")

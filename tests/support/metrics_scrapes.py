@@ -14,8 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
-# All methods with all codes, and all histograms. Prometheus accepts millions; a scrape of these takes some ms.
-SERIES_MAX = 1_800
+# All methods with all codes, all kinds of notices with all outcomes, and all histograms. Prometheus accepts millions; a scrape
+# of these takes some ms.
+SERIES_MAX = 2_400
 _HTTP_SECONDS_MAX = 10.0
 
 

@@ -64,6 +64,9 @@ _DELAY_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 # Powers of two up to the largest batch that SEATLINE_LANE_BATCH_MAX allows.
 _BATCH_CALLERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
+# A mail takes seconds; a provider that is down for an hour makes all of them late.
+_LATE_SECONDS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0)
+
 _METHOD = ("grpc_type", "grpc_service", "grpc_method")
 _COUNTER, _GAUGE, _HISTOGRAM = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 
@@ -162,6 +165,34 @@ FAMILIES: tuple[Family, ...] = (
         _PAYMENT_SECONDS,
     ),
     Family("seatline_webhook_deliveries_total", _COUNTER, "Attempts to deliver events to webhooks.", ("outcome",)),
+    Family(
+        "seatline_notices_total",
+        _COUNTER,
+        "Notices that were due, by how handling them ended: sent, skipped, to be tried again, or failed for good.",
+        ("channel", "kind", "outcome"),
+    ),
+    Family(
+        "seatline_notice_late_seconds",
+        _HISTOGRAM,
+        "How long after their due time notices were accepted by the channel, with all attempts.",
+        ("channel",),
+        _LATE_SECONDS,
+    ),
+    Family(
+        "seatline_notice_circuit_open", _GAUGE, "1 while this process sends nothing by the channel but probes.", ("channel",)
+    ),
+    Family(
+        "seatline_notice_parts_failed_total",
+        _COUNTER,
+        "Parts of notices that could not be made; the notices were sent without them.",
+        ("part",),
+    ),
+    _statistic(
+        "seatline_notices_due", "Notices that are due and neither sent nor given up; counted up to 10,000.", ("channel",)
+    ),
+    _statistic(
+        "seatline_notice_age_seconds", "How long the oldest notice that nobody has tried to send has been due.", ("channel",)
+    ),
     Family(
         "seatline_mongodb_command_seconds",
         _HISTOGRAM,

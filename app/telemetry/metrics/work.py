@@ -5,8 +5,9 @@ collecting statistics (`app/usecases/statistics.py`), nor the families (`familie
 """
 
 from app.domain.deliveries import DeliveryState
+from app.domain.notices.notice import NoticeChannelName
 from app.domain.payments import AttemptKind, AttemptOutcome
-from app.domain.statistics import Statistics
+from app.domain.statistics import DueNotices, Statistics
 from app.telemetry.metrics.families import Metrics
 
 # FAILED means no answer: the operation may have happened, and is asked for again.
@@ -82,7 +83,15 @@ class WorkMetrics:
         completed = gauge("seatline_completed_runs")
         completed.labels("reported").set(statistics.runs_reported)
         completed.labels("unreported").set(statistics.runs_unreported)
+        self._show_notices(statistics)
         gauge("seatline_refunds_pending").set(backlog.refunds_pending)
         gauge("seatline_refund_age_seconds").set(statistics.refund_age_seconds)
         gauge("seatline_captures_pending").set(backlog.captures_pending)
         gauge("seatline_survey_last_success_timestamp_seconds").set(statistics.time.timestamp())
+
+    def _show_notices(self, statistics: Statistics) -> None:
+        found = {notices.channel: notices for notices in statistics.backlog.due_notices}
+        for channel in NoticeChannelName:
+            notices = found.get(channel.value, DueNotices(channel.value, 0, None))
+            self._gauges("seatline_notices_due").labels(channel.value).set(notices.count)
+            self._gauges("seatline_notice_age_seconds").labels(channel.value).set(statistics.untried_age_seconds(notices))

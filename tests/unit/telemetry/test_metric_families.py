@@ -14,16 +14,19 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from app.domain.deliveries import DeliveryState
 from app.domain.events import EventType, Json
+from app.domain.notices.notice import NoticeChannelName, NoticeKind
 from app.domain.payments import AttemptKind, AttemptOutcome
 from app.domain.refusals import Reason
-from app.domain.statistics import Backlog, Statistics
+from app.domain.statistics import Backlog, DueNotices, Statistics
 from app.domain.timetable import RunState
 from app.ports.lane_observer import LaneBatch, count_outcomes
+from app.ports.notice_observer import NoticePart, NoticeResult
 from app.rpc.services import method_names, method_types
 from app.telemetry.metrics.calls import CallMetrics, code_name
 from app.telemetry.metrics.database import DatabaseMetrics
 from app.telemetry.metrics.families import FAMILIES, Family, Kind, Metrics, metric_names
 from app.telemetry.metrics.lanes import LaneMetrics
+from app.telemetry.metrics.notices import NoticeMetrics
 from app.telemetry.metrics.work import PaymentMetrics, WorkMetrics
 from tests.support.builders import a_run
 from tests.support.metrics_scrapes import SERIES_MAX
@@ -277,6 +280,53 @@ def test_statistics_are_shown_only_by_a_process_that_collects_them(metrics: Metr
     assert shown.value("seatline_survey_last_success_timestamp_seconds") == NOW.timestamp()
 
 
+# -- notices
+
+
+def report_every_notice(notices: NoticeMetrics) -> None:
+    """Report each kind over each channel with each result once, and each part."""
+    for channel in NoticeChannelName:
+        for kind in NoticeKind:
+            for result in NoticeResult:
+                notices.notice_handled(channel, kind, result)
+        notices.notice_sent(channel, 30.0)
+    for part in NoticePart:
+        notices.part_failed(part)
+
+
+def test_notices_are_counted_by_channel_kind_and_outcome(metrics: Metrics, shown: Shown) -> None:
+    notices = NoticeMetrics(metrics, [NoticeChannelName.EMAIL])
+    by_mail = {"channel": "email", "kind": "ticket"}
+    assert shown.value("seatline_notices_total", **by_mail, outcome="failed") == 0
+    notices.notice_handled(NoticeChannelName.EMAIL, NoticeKind.TICKET, NoticeResult.SENT)
+    notices.notice_sent(NoticeChannelName.EMAIL, 20.0)
+    notices.part_failed(NoticePart.PDF)
+    assert shown.value("seatline_notices_total", **by_mail, outcome="sent") == 1
+    assert shown.value("seatline_notice_late_seconds_sum", channel="email") == 20
+    assert shown.value("seatline_notice_parts_failed_total", part="pdf") == 1
+
+
+def test_an_open_circuit_is_shown_until_it_closes(metrics: Metrics, shown: Shown) -> None:
+    notices = NoticeMetrics(metrics, [NoticeChannelName.SMS])
+    found = [shown.value("seatline_notice_circuit_open", channel="sms")]
+    for is_open in (True, False):
+        notices.circuit_changed(NoticeChannelName.SMS, is_open)
+        found.append(shown.value("seatline_notice_circuit_open", channel="sms"))
+    assert found == [0, 1, 0]
+
+
+def test_due_notices_and_the_age_of_untried_ones_are_shown_for_each_channel(metrics: Metrics, shown: Shown) -> None:
+    work, nothing = WorkMetrics(metrics), Backlog(0, None, 0, 0, 0, 0, None, 0)
+    due = (DueNotices("email", 12, NOW.replace(hour=11)), DueNotices("sms", 1, None))
+    for backlog, expected in ((replace(nothing, due_notices=due), [(12, 3_600), (1, 0), (0, 0)]), (nothing, [(0, 0)] * 3)):
+        work.statistics_collected(Statistics(NOW, {}, 0, 0, 0, backlog))
+        found = [
+            (shown.value("seatline_notices_due", channel=name), shown.value("seatline_notice_age_seconds", channel=name))
+            for name in NoticeChannelName
+        ]
+        assert found == expected
+
+
 # -- the number of series
 
 
@@ -299,6 +349,7 @@ def test_the_number_of_series_is_bounded(metrics: Metrics, shown: Shown) -> None
             payments.provider_called(kind, outcome, 0.1)
     for state in DeliveryState:
         work.delivery_attempted("webhooks", state)
+    report_every_notice(NoticeMetrics(metrics, NoticeChannelName))
     work.statistics_collected(Statistics(NOW, dict.fromkeys(RunState, 1), 1, 1, 1, Backlog(1, NOW, 1, 1, 1, 1, NOW, 1)))
     most = shown.series
     assert most <= SERIES_MAX
