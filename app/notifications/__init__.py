@@ -10,6 +10,10 @@ when and how often something is sent (`app/usecases/deliveries.py`, `app/usecase
     addresses.py        the addresses of a name
     cloud_events.py     an event as CloudEvents 1.0 in JSON
     secrets.py          the secrets of webhooks
+    notice_writer.py    notices in words, from `templates/`
+    notice_page.py      which texts and tables a notice has
+    wording.py          the texts of a language, from `texts/`
+    plain_facts.py      the bare facts of a notice, for when its words cannot be made
     mail_message.py     the mail of a notice
     email_channel.py    notices as mails by SMTP
     smtp_pool.py        connections to the mail server

@@ -34,7 +34,9 @@ def entries(content: bytes) -> list[Any]:
 
 
 def calendar(tickets: tuple[Ticket, ...], language: Language = Language.ENGLISH, **changed: Any) -> bytes:
-    return build_calendar(tickets, language, **({"cancelled": False, "organizer": ORGANIZER, "now": NOW} | changed))
+    """Return the calendar of these tickets, with what a test changes."""
+    fields: dict[str, Any] = {"cancelled": False, "organizer": ORGANIZER, "now": NOW} | changed
+    return build_calendar(tickets, language, **fields)
 
 
 def test_an_entry_has_the_times_at_each_stop_in_its_zone() -> None:
