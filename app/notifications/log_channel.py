@@ -21,8 +21,8 @@ from pathlib import Path
 from app.domain.notices.notice import NoticeChannelName
 from app.ports.notices import NoticeMessage, NoticeOutcome, NoticeOutcomeKind
 
-# A trial needs the last ones. Each has about 100 kB, so that the folder stays below 100 MB.
-NOTICES_KEPT_MAX = 1_000
+# A trial needs the last ones. Each has about 130 kB, so that the folder stays below 40 MB: a pod has 64 MB in /tmp.
+NOTICES_KEPT_MAX = 300
 # Written by one disk; more at a time would not be faster.
 SENDS_MAX = 4
 PER_SECOND_MAX = 200.0  # a day's run of 800 passengers in seconds, without holding up the loop

@@ -196,8 +196,8 @@ def test_every_referenced_configmap_secret_and_account_exists(values: dict[str, 
     made = {(each["kind"], each["metadata"]["name"]) for each in found}
     secrets = values.get("secrets", {})
     brought = {("Secret", secrets.get(key)) for key in ("existingSecret", "filesSecret")} | {("ServiceAccount", "default")}
-    provider_secrets = values.get("payments", {}).get("secrets", {})
-    brought |= {("Secret", reference.get("secret")) for reference in provider_secrets.values()}
+    files = values.get("payments", {}).get("secrets", {}) | values.get("notices", {}).get("files", {})
+    brought |= {("Secret", reference.get("secret")) for reference in files.values()}
     for pod in pod_templates(found).values():
         named = {("ConfigMap", reference["name"]) for reference in values_at(pod, "configMapRef")}
         named |= {("Secret", reference["name"]) for reference in values_at(pod, "secretKeyRef")}

@@ -277,7 +277,7 @@ def test_pods_meet_the_restricted_pod_security_standard(values: Values) -> None:
         assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & spec.keys()
         assert not list(values_at(spec, "hostPort"))
         for volume in spec["volumes"]:
-            assert volume.keys() - {"name"} <= {"emptyDir", "secret", "configMap", "projected"}
+            assert volume.keys() - {"name"} <= {"emptyDir", "secret", "configMap", "projected", "persistentVolumeClaim"}
 
 
 def test_pods_have_no_token_a_read_only_root_and_bounded_resources(values: Values) -> None:

@@ -32,6 +32,7 @@ _SCHEMA: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
 _HELM_RESERVED = "global"
 
 STRIPE_KEY_FILE = "SEATLINE_PAYMENTS_STRIPE_KEY_FILE"
+MAIL_FILE = "SEATLINE_SMTP_PASSWORD_FILE"
 # Typing mistakes that the schema must refuse, by the pattern of the values' names.
 BAD_VALUES: list[tuple[str, list[Any]]] = [
     ("nameOverride", ["Seatline", "-a", "a" * 49, 1]),
@@ -60,6 +61,18 @@ BAD_VALUES: list[tuple[str, list[Any]]] = [
             {"SEATLINE_MONGODB_URI": {"key": "k"}},
         ],
     ),
+    ("notices.channels", [["pigeon"], "email", ["log", "log"], [""]]),
+    (
+        "notices.files",
+        [
+            {MAIL_FILE: "password"},
+            {MAIL_FILE: {"secret": "mail"}},
+            {MAIL_FILE: {"key": "a/b"}},
+            {"SEATLINE_SMTP_PASSWORD": {"key": "k"}},
+            {"SEATLINE_NOTICE_LOG_DIR": {"key": "k"}},
+        ],
+    ),
+    ("notices.fontsClaim", ["Fonts", "a b", 1]),
     ("listenHost", ["127.0.0.1", "::", ""]),
     ("shutdown.preStopSeconds", [0, 601, 1.5, "5"]),
     ("shutdown.drainDelaySeconds", [-1, 61, "2"]),
@@ -109,7 +122,13 @@ BAD_SETTINGS = [
     ("SEATLINE_LISTEN", "0.0.0.0:50051"),
     ("SEATLINE_MONGODB_URI", "mongodb://db"),
     ("SEATLINE_WITH_WORKER", True),
+    ("SEATLINE_NOTICE_CHANNELS", "email"),
+    ("SEATLINE_SMTP_PORT", "587"),
+    ("SEATLINE_SMTP_SECURITY", "ssl"),
+    ("SEATLINE_SMTP_PASSWORD_FILE", "/etc/password"),
+    ("SEATLINE_TICKET_FONTS_DIR", 1),
 ]
+KEY = {"SEATLINE_TICKET_KEY_FILE": {"key": "ticket-key"}}
 # Values that are valid alone and contradict each other.
 CONTRADICTIONS = [
     ("minimal", {"callers.trustMetadata": False}, "callers.trustMetadata: Seatline does not verify callers"),
@@ -128,6 +147,30 @@ CONTRADICTIONS = [
         f"payments.secrets.{STRIPE_KEY_FILE}: name its Secret",
     ),
     ("trial", {"secrets.stripeKey": "sk_test_1"}, "secrets.stripeKey: a key is set, but"),
+    ("minimal", {"notices.channels": ["log"]}, "notices.channels: notices need notices.files.SEATLINE_TICKET_KEY_FILE"),
+    (
+        "minimal",
+        {"notices.channels": ["email"], "notices.files": KEY},
+        "notices.channels: email needs settings.SEATLINE_NOTICE",
+    ),
+    (
+        "minimal",
+        {"notices.channels": ["sms"], "notices.files": KEY},
+        "notices.channels: sms needs settings.SEATLINE_SMS_ACCOUNT",
+    ),
+    (
+        "full",
+        {"notices.channels": ["sms"], "notices.files": KEY},
+        "notices.channels: sms needs notices.files.SEATLINE_SMS_TOKEN",
+    ),
+    (
+        "full",
+        {"settings.SEATLINE_SMTP_USERNAME": ""},
+        f"notices.files.{MAIL_FILE} and settings.SEATLINE_SMTP_USERNAME need",
+    ),
+    ("minimal", {"settings": {"SEATLINE_SMTP_USERNAME": "a"}}, "settings.SEATLINE_SMTP_USERNAME need each other"),
+    ("full", {"settings.SEATLINE_TICKET_FONTS_DIR": "/fonts"}, "notices.fontsClaim: settings.SEATLINE_TICKET_FONTS_DIR names"),
+    ("trial", {"notices.files": KEY}, "notices.files.SEATLINE_TICKET_KEY_FILE: name its Secret"),
     ("minimal", {"serviceMonitor.enabled": True}, "serviceMonitor.enabled: networkPolicy.scrapers is empty"),
     ("full", {"networkPolicy.scrapers": []}, "serviceMonitor.enabled: networkPolicy.scrapers is empty"),
     ("full", {"api.autoscaling.minReplicas": 21}, "api.autoscaling: minReplicas is greater than maxReplicas"),

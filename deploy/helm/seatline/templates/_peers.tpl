@@ -39,6 +39,12 @@
 {{ include "seatline.egress.to" (dict "ports" .Values.networkPolicy.egress.tracingPorts "peers" .Values.networkPolicy.egress.tracingPeers) }}
 {{- end }}
 
+{{/* The mail server's port is that of the setting, or the setting's default. */}}
+{{- define "seatline.egress.mail" -}}
+{{- $port := int (default 587 .Values.settings.SEATLINE_SMTP_PORT) -}}
+{{ include "seatline.egress.to" (dict "ports" (list $port) "peers" .Values.networkPolicy.egress.mailPeers) }}
+{{- end }}
+
 {{/* Public addresses only: a webhook must not reach into the cluster. */}}
 {{- define "seatline.egress.public" -}}
 - ports:

@@ -119,9 +119,52 @@ env:
 {{- toJson $references }}
 {{- end }}
 
+{{/* Files of notices and tickets, as JSON: Secret and key by setting. Takes (list context component): servers only have those of
+tickets. */}}
+{{- define "seatline.noticeFiles" -}}
+{{- $context := index . 0 }}
+{{- $component := index . 1 }}
+{{- $references := dict }}
+{{- range $setting, $reference := $context.Values.notices.files }}
+{{- if or (eq $component "worker") (hasPrefix "SEATLINE_TICKET_" $setting) }}
+{{- $secret := default (include "seatline.secretName" $context) $reference.secret }}
+{{- $_ := set $references $setting (dict "secret" $secret "key" $reference.key) }}
+{{- end }}
+{{- end }}
+{{- toJson $references }}
+{{- end }}
+
+{{/* Volume of files by setting. Takes (dict "name" name "references" references). */}}
+{{- define "seatline.fileVolume" -}}
+- name: {{ .name }}
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- range $setting, $reference := .references }}
+      - secret:
+          name: {{ $reference.secret }}
+          items:
+            - key: {{ $reference.key }}
+              path: {{ $setting }}
+      {{- end }}
+{{- end }}
+
+{{/* Takes (list context component). */}}
 {{- define "seatline.mounts" -}}
+{{- $noticeFiles := fromJson (include "seatline.noticeFiles" .) }}
+{{- with index . 0 -}}
 - name: tmp
   mountPath: /tmp
+{{- if $noticeFiles }}
+- name: notices
+  mountPath: /etc/seatline/notices
+  readOnly: true
+{{- end }}
+{{- if .Values.notices.fontsClaim }}
+- name: fonts
+  mountPath: /etc/seatline/fonts
+  readOnly: true
+{{- end }}
 {{- if fromJson (include "seatline.paymentSecrets" .) }}
 - name: payments
   mountPath: /etc/seatline/payments
@@ -133,29 +176,33 @@ env:
   readOnly: true
 {{- end }}
 {{- end }}
+{{- end }}
 
+{{/* Takes (list context component). */}}
 {{- define "seatline.volumes" -}}
+{{- $noticeFiles := fromJson (include "seatline.noticeFiles" .) }}
+{{- with index . 0 -}}
 - name: tmp
   emptyDir:
     sizeLimit: 64Mi
+{{- with $noticeFiles }}
+{{ include "seatline.fileVolume" (dict "name" "notices" "references" .) }}
+{{- end }}
+{{- with .Values.notices.fontsClaim }}
+- name: fonts
+  persistentVolumeClaim:
+    claimName: {{ . }}
+    readOnly: true
+{{- end }}
 {{- with fromJson (include "seatline.paymentSecrets" .) }}
-- name: payments
-  projected:
-    defaultMode: 0440
-    sources:
-      {{- range $setting, $reference := . }}
-      - secret:
-          name: {{ $reference.secret }}
-          items:
-            - key: {{ $reference.key }}
-              path: {{ $setting }}
-      {{- end }}
+{{ include "seatline.fileVolume" (dict "name" "payments" "references" .) }}
 {{- end }}
 {{- if .Values.secrets.filesSecret }}
 - name: files
   secret:
     secretName: {{ .Values.secrets.filesSecret }}
     defaultMode: 0440
+{{- end }}
 {{- end }}
 {{- end }}
 
