@@ -51,7 +51,8 @@ _LIVE = tuple(state.value for state in LIVE_STATES)
 class NoticeCause:
     """What makes notices of one kind.
 
-    `cause` and `revision` are as in Notice. They are due at `due_time`. `told_minutes` is the delay that DELAYED notices tell.
+    `cause` and `revision` are as in Notice. They are due at `due_time`. `told_minutes` is the delay that DELAYED notices tell;
+    `delay_minutes` is the delay by which they are essential.
     """
 
     kind: NoticeKind
@@ -59,6 +60,7 @@ class NoticeCause:
     revision: int
     due_time: datetime
     told_minutes: int | None = None
+    delay_minutes: int = 0
     trace_parent: str = ""
 
 
@@ -108,7 +110,7 @@ def make_notices(
 
     They are SKIPPED where the recipient does not want them.
     """
-    is_sent = is_wanted(cause.kind, preferences, cause.told_minutes or 0)
+    is_sent = is_wanted(cause.kind, preferences, cause.delay_minutes)
     return [
         Notice(
             notice_id=notice_id(cause.kind, booking.reference, recipient.addressee, cause.cause, channel),

@@ -52,7 +52,7 @@ def all_recipients_of(booking: Booking) -> tuple[Recipient, ...]:
     for passenger in sorted(all_passengers(booking), key=_number):
         if passenger.email_key != booking.user_key:
             by_address.setdefault(passenger.email_key, []).append(passenger)
-    return (_booker(booking), *(_recipient(booking, passengers) for passengers in by_address.values()))
+    return (booker_of(booking), *(_recipient(booking, passengers) for passengers in by_address.values()))
 
 
 def find_recipient(booking: Booking, addressee: str) -> Recipient | None:
@@ -60,7 +60,8 @@ def find_recipient(booking: Booking, addressee: str) -> Recipient | None:
     return next((recipient for recipient in all_recipients_of(booking) if recipient.addressee == addressee), None)
 
 
-def _booker(booking: Booking) -> Recipient:
+def booker_of(booking: Booking) -> Recipient:
+    """Return the booker as a recipient."""
     own = [passenger for passenger in booking.passengers if passenger.email_key == booking.user_key]
     return Recipient(
         WHOLE_BOOKING,

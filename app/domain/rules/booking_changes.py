@@ -82,6 +82,11 @@ def without_passengers(booking: Booking, leaving: Collection[Passenger]) -> Book
     return _with_passengers(replace(booking, cancelled_passengers=gone), staying)
 
 
+def changed_data(numbers: Iterable[int]) -> dict[str, Json]:
+    """Return what an event says about a change of some passengers, who are named by number."""
+    return {"changed_passenger_numbers": list(numbers)}
+
+
 def moves_data(cause: str, moves: Iterable[Move]) -> dict[str, Json]:
     """Return what an event says about moves: why, and each passenger's seats before and after."""
     return {

@@ -19,7 +19,7 @@ from app.domain.events import EventType
 from app.domain.money import Money
 from app.domain.passenger import named_numbers
 from app.domain.rules.access import removes_itself, require_cancellable
-from app.domain.rules.booking_changes import record_change, with_refund_due, without_passengers
+from app.domain.rules.booking_changes import changed_data, record_change, with_refund_due, without_passengers
 from app.domain.rules.departures import require_not_departed
 from app.domain.rules.open_booking import refuse_change_of_cancelled, require_live
 from app.domain.rules.promote_waitlist import promote
@@ -56,7 +56,8 @@ def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Book
     if command.validate_only:
         return changed
     release_seats(run, booking, leaving)
-    record_change(run, changed, EventType.BOOKING_CANCELLED, now, command.caller.trace_parent)
+    data = changed_data(passenger.number for passenger in leaving)
+    record_change(run, changed, EventType.BOOKING_CANCELLED, now, command.caller.trace_parent, data)
     promote(run, now)
     return run.bookings[booking.reference]  # the rest of a group on the waitlist may have been promoted
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from app.domain import limits
 from app.domain.booking import BookingState, RefundReason
 from app.domain.events import EventType
-from app.domain.rules.booking_changes import record_change, with_refund_due, without_passengers
+from app.domain.rules.booking_changes import changed_data, record_change, with_refund_due, without_passengers
 from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.train_run import TrainRun
 
@@ -33,7 +33,9 @@ def close_waitlist(run: TrainRun, now: datetime) -> None:
         else:
             kind, ended = EventType.BOOKING_CANCELLED, without_passengers(booking, waiting)
         fares_minor = sum(passenger.fare_minor for passenger in waiting)
-        record_change(run, with_refund_due(ended, fares_minor, now, RefundReason.WAITLIST), kind, now)
+        data = changed_data(passenger.number for passenger in waiting)
+        refunded = with_refund_due(ended, fares_minor, now, RefundReason.WAITLIST)
+        record_change(run, refunded, kind, now, further_data=data)
 
 
 def has_expired_waitlist(run: TrainRun, now: datetime) -> bool:

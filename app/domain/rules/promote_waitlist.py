@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from app.domain.booking import Passenger, RefundReason
 from app.domain.commands import PromoteWaitlist, Promotion
 from app.domain.events import EventType
-from app.domain.rules.booking_changes import record_change, with_changed_passengers, with_refund_due
+from app.domain.rules.booking_changes import changed_data, record_change, with_changed_passengers, with_refund_due
 from app.domain.rules.displacement import SeatDemand, Seats, place_unit
 from app.domain.rules.sales_windows import opened_sections
 from app.domain.rules.seating import next_free_seats, take_seats
@@ -122,4 +122,5 @@ def _seat(run: TrainRun, entry: WaitlistEntry, seats: Sequence[tuple[int, int]],
     promoted = with_changed_passengers(booking, seated)
     refund_minor = booking.price.minor - promoted.price.minor
     refunded = with_refund_due(promoted, refund_minor, now, RefundReason.FARE_DIFFERENCE)
-    record_change(run, refunded, EventType.BOOKING_PROMOTED, now)
+    data = changed_data(passenger.number for passenger in seated)
+    record_change(run, refunded, EventType.BOOKING_PROMOTED, now, further_data=data)

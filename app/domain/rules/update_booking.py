@@ -12,7 +12,7 @@ from app.domain.events import EventType
 from app.domain.passenger import identity_of, numbered_position
 from app.domain.people import Person
 from app.domain.refusals import InvalidField
-from app.domain.rules.booking_changes import record_change
+from app.domain.rules.booking_changes import changed_data, record_change
 from app.domain.rules.open_booking import require_open_booking
 from app.domain.rules.sale_checks import require_no_live_booking
 from app.domain.run.train_run import TrainRun
@@ -38,7 +38,9 @@ def update_booking(run: TrainRun, command: UpdateBooking, now: datetime) -> Book
     if passengers == booking.passengers:
         return booking
     changed = replace(booking, passengers=passengers)
-    return record_change(run, changed, EventType.BOOKING_CHANGED, now, command.caller.trace_parent)
+    both = zip(booking.passengers, passengers, strict=True)
+    data = changed_data(after.number for before, after in both if after != before)
+    return record_change(run, changed, EventType.BOOKING_CHANGED, now, command.caller.trace_parent, data)
 
 
 def _updated_positions(booking: Booking, command: UpdateBooking) -> list[int]:
