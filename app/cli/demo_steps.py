@@ -14,7 +14,7 @@ import sys
 import uuid
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.cli.answers import show_receipt
 from app.cli.calls import Calls
@@ -35,7 +35,14 @@ OPERATOR = "operator@example.com"
 BOOKING_TRIES_MAX = 5
 
 
-def run_demo(options: CallerOptions, wait_seconds: float, *, once_for: str = "") -> None:
+class FirstTicket(NamedTuple):
+    """The booking of the demo: its reference, and whether this run of the demo made it."""
+
+    reference: str
+    is_new: bool
+
+
+def run_demo(options: CallerOptions, wait_seconds: float, *, once_for: str = "") -> FirstTicket:
     """Run the demo at `options.target`, after waiting up to `wait_seconds` for the service. Raises `CommandError`.
 
     With `once_for`, the ticket is for this address; if the address has one already, its receipt is shown instead.
@@ -48,6 +55,7 @@ def run_demo(options: CallerOptions, wait_seconds: float, *, once_for: str = "")
         dates = _schedule_dates(calls, train)
     with Calls(options.as_passenger(email)) as calls:
         receipt = _find_earlier_receipt(calls, email) if once_for else None
+        is_new = receipt is None
         if receipt is not None:
             _print(options, f"Jane Doe <{email}> already has a first ticket. Its receipt:\n")
         else:
@@ -57,6 +65,7 @@ def run_demo(options: CallerOptions, wait_seconds: float, *, once_for: str = "")
         show_receipt(calls, receipt)
     date = receipt.travel_date if receipt.travel_date in dates else dates[0]
     _print(options, "\n".join(["\nTry next:", *(f"  {line}" for line in _next_steps(options, receipt, date, email))]))
+    return FirstTicket(receipt.reference, is_new)
 
 
 def _print(options: CallerOptions, text: str) -> None:
@@ -151,6 +160,7 @@ def _next_steps(options: CallerOptions, receipt: booking_pb2.Receipt, date: str,
         f"export SEATLINE_USER={email}",
         f"{program} map {run}",
         f"{program} hold {run} --from {origin} --to {destination} --seats 2",
+        f"{program} ticket get {receipt.reference}",
         *(changes if receipt.state == booking_pb2.BOOKING_STATE_CONFIRMED and receipt.travel_date == date else ()),
         f"{program} receipts {email}",
         f"{program} runs --from {origin} --to {destination}",

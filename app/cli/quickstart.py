@@ -11,8 +11,9 @@ import os
 import shlex
 import signal
 import sys
+import time
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import typer
 
@@ -23,6 +24,9 @@ from app.cli.terminal import take_terminal
 # A receipt of this address shows a later start that the first ticket was already booked.
 FIRST_PASSENGER = "jane.doe@example.com"
 _WAIT_SECONDS = 60.0
+# The worker sends the first mail within two seconds; a busy machine may take longer.
+MAIL_SECONDS_MAX = 20.0
+_MAIL_POLL_SECONDS = 0.1
 # Wildcard addresses, and the loopback address that reaches a server on them.
 _LOOPBACK_BY_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing listens here
 
@@ -40,6 +44,10 @@ class _Settings(Protocol):
     def mongodb_uri(self) -> str: ...
     @property
     def data_dir(self) -> Path: ...
+    @property
+    def notice_channel_names(self) -> tuple[str, ...]: ...
+    @property
+    def notice_log_dir(self) -> Path | None: ...
 
 
 def quickstart(
@@ -71,7 +79,10 @@ def _start() -> None:
     from app.process.run import run_server
     from app.process.start_error import StartError
 
-    settings = settings.model_copy(update={"with_worker": True})
+    changes: dict[str, Any] = {"with_worker": True}
+    if "notice_channels" not in settings.model_fields_set:
+        changes["notice_channels"] = "log"  # so that the first ticket's mail can be looked at
+    settings = settings.model_copy(update=changes)
     try:
         run_server(settings, lambda port, embedded_uri: _when_serving(settings, port, embedded_uri))
     except SettingsError as error:  # of the payment provider
@@ -104,7 +115,9 @@ def _when_serving(settings: _Settings, port: int, embedded_uri: str | None) -> N
     from app.cli.demo_steps import program_name, run_demo
 
     target = settings.listen if settings.listen_port is None else _with_port(settings.listen_host, port)
-    run_demo(CallerOptions(target), _WAIT_SECONDS, once_for=FIRST_PASSENGER)
+    ticket = run_demo(CallerOptions(target), _WAIT_SECONDS, once_for=FIRST_PASSENGER)
+    if "log" in settings.notice_channel_names:
+        _print_mail(settings, ticket.reference, MAIL_SECONDS_MAX if ticket.is_new else 0.0)
     lines = ["", "Verify seats, payments and events in the live database:"]
     if embedded_uri:
         lines.append(f"  SEATLINE_MONGODB_URI={shlex.quote(embedded_uri)} {program_name()} verify")
@@ -113,6 +126,27 @@ def _when_serving(settings: _Settings, port: int, embedded_uri: str | None) -> N
     else:
         lines = ["", "No mongod was found: all data is in memory and is lost when the service stops."]
     typer.echo("\n".join([*lines, "", f"Serving on {target}; press Ctrl-C to stop."]))
+
+
+def _print_mail(settings: _Settings, reference: str, wait_seconds: float) -> None:
+    """Print the folder with the mail of a ticket, after waiting for the worker to write it."""
+    notices = settings.notice_log_dir or settings.data_dir / "notices"
+    mail = _find_mail(notices, reference, wait_seconds)
+    if mail is None:
+        typer.echo(f"\nThe ticket's mail will be in {notices}, in a folder of its own.")
+        return
+    lines = [f"  {path}" for path in sorted(mail.parent.iterdir())]
+    typer.echo("\n".join(["", "The ticket's mail, kept as files because no mail server is set:", *lines]))
+
+
+def _find_mail(notices: Path, reference: str, wait_seconds: float) -> Path | None:
+    """Return the mail of a ticket, which is written after its attachments; None if there is none after `wait_seconds`."""
+    end = time.monotonic() + wait_seconds
+    while True:  # bounded by wait_seconds
+        mail = next(notices.glob(f"ticket-{reference}-*/mail.eml"), None)
+        if mail is not None or time.monotonic() >= end:
+            return mail
+        time.sleep(_MAIL_POLL_SECONDS)
 
 
 def _with_port(host: str, port: int) -> str:

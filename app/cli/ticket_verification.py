@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 _RUN = re.compile(r"(?P<train>[a-z0-9][a-z0-9-]*)(?::(?P<date>\d{4}-\d{2}-\d{2}))")
 # A list of 5,000 tickets has about 1 MB, in base64 a third more; nine passengers for each seat of the largest train stay below.
 LIST_BYTES_MAX = 64 * 1024 * 1024
-TEXT_BYTES_MAX = 64 * 1024
 _UNKNOWN_VERDICT, _VALID_VERDICT = "UNKNOWN", "VALID"
 
 KeysOption = Annotated[
@@ -155,13 +154,22 @@ def _read_list(path: Path, keys: TicketKeys) -> InspectionList:
 def _codes_of(typed: str) -> Sequence[str]:
     """Return the codes in what was typed: a code, or a file with at least one."""
     from app.domain.ticket.code import PREFIX
+    from app.tickets.scanning import FILE_BYTES_MAX, read_codes
 
     if typed.strip().upper().startswith(PREFIX):
         return [typed.upper()]  # no code has lower-case letters
-    text = read_file(Path(typed), "FILE-OR-CODE", TEXT_BYTES_MAX).decode(errors="replace")
-    codes = [line for line in text.splitlines() if line.startswith(PREFIX)]
+    content = read_file(Path(typed), "FILE-OR-CODE", FILE_BYTES_MAX)
+    reason = "has no ticket's code; for a picture, take it sharper and closer"
+    try:
+        texts: Sequence[str] = read_codes(content)
+    except ValueError as error:
+        texts, reason = (
+            content.decode(errors="replace").splitlines(),
+            f"has no line with a ticket's code; as a picture: {error}",
+        )
+    codes = [text for text in texts if text.startswith(PREFIX)]
     if not codes:
-        raise UsageError(f"{typed}: has no ticket's code; for a picture, take it sharper and closer")
+        raise UsageError(f"{typed}: {reason}")
     return codes
 
 

@@ -20,8 +20,9 @@ _PAGES_MAX = 20  # a booking has at most 9 tickets
 # Widths in pixels that are tried: in the first, which takes 0.2 s, a ticket's code has 7 pixels a module; photos may need more.
 _WIDTHS = (700, 1_800)
 _FORMATS = {b"%PDF": "pdf", b"\x89PNG": "png", b"\xff\xd8\xff": "jpg", b"GIF8": "gif", b"RIFF": "webp"}
+# The height bounds the pixels, however long a picture is.
 _PAGE = """#set page(width: {width}pt, height: auto, margin: 0pt)
-#image("file", format: "{format}", width: 100%{page})
+#image("file", format: "{format}", width: {width}pt, height: {height}pt, fit: "contain"{page})
 """
 _PNG_COLOURS = {2: 3, 6: 4}  # bytes a pixel of PNG's colour types RGB and RGBA
 
@@ -60,7 +61,7 @@ def _pages(folder: str, width: int) -> Iterator[bytes]:
 def _drawn(folder: str, kind: str, width: int, page: str = "") -> bytes:
     """Return a page or picture as PNG of this width. Raises ValueError."""
     main = Path(folder) / "main.typ"
-    main.write_text(_PAGE.format(width=width, format=kind, page=page))
+    main.write_text(_PAGE.format(width=width, height=2 * width, format=kind, page=page))
     try:
         return typst.compile(str(main), root=folder, format="png", ppi=72, ignore_system_fonts=True)
     except BaseException as error:  # a panic of typst, which is written in Rust, is a BaseException

@@ -166,7 +166,7 @@ def test_json_names_what_was_typed_and_what_the_code_says(folder: Path) -> None:
         (("--list", "keys.pem"), "--list: keys.pem is no list of tickets"),
         (("--list-max-age", "1h"), "--list-max-age: needs --list"),
         (("nothing.txt",), "cannot read nothing.txt"),
-        (("keys.pem",), "keys.pem: has no ticket's code"),
+        (("keys.pem",), "keys.pem: has no line with a ticket's code"),
     ],
 )
 def test_a_wrong_option_or_file_is_named_before_any_verdict(folder: Path, arguments: tuple[str, ...], text: str) -> None:
