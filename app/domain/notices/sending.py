@@ -12,8 +12,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from app.domain.booking import Booking, BookingState, Passenger
+from app.domain.booking import Booking, BookingState, Passenger, RefundDue
 from app.domain.notices.choices import is_wanted
+from app.domain.notices.delays import told_minutes_of
 from app.domain.notices.kinds import KIND_POLICIES, BookingNeed
 from app.domain.notices.notice import (
     Notice,
@@ -26,6 +27,7 @@ from app.domain.notices.notice import (
 )
 from app.domain.notices.preferences import NotificationPreferences
 from app.domain.notices.recipients import Recipient, find_recipient
+from app.domain.notices.reminders import REMINDER_JOBS, is_too_late, reminded_moment
 from app.domain.passenger import all_passengers
 from app.domain.retry import RetrySchedule
 from app.domain.run.run_schedule import RunSchedule
@@ -40,8 +42,6 @@ NOTICE_RETRIES = RetrySchedule(
 )
 # Attempts that a notice keeps: the first, from which its lifetime counts, and the last ones.
 ATTEMPTS_KEPT_MAX = 10
-# A departure reminder that arrives later than this before the departure finds its reader on the way to the train.
-DEPARTURE_REMINDER_USEFUL_UNTIL = timedelta(minutes=30)
 # How long after its mail a PDF that could not be made is tried again: the fault may be a full disk or a lack of memory.
 PDF_RETRY_PAUSE = timedelta(minutes=5)
 
@@ -52,6 +52,7 @@ class SendingFacts:
 
     `run_version` is that of the run as read. `reminder_time` is when a reminder is due by the present expected times; None for
     other notices, and for a train that does not remind any more. `waitlist_position` is 0 unless passengers wait.
+    `done_refunds` are those that the provider has made.
     """
 
     booking: Booking
@@ -60,6 +61,7 @@ class SendingFacts:
     preferences: NotificationPreferences
     reminder_time: datetime | None = None
     waitlist_position: int = 0
+    done_refunds: tuple[RefundDue, ...] = ()
 
 
 @value(frozen=True, slots=True)
@@ -81,8 +83,8 @@ class Send:
     """The notice is sent to `recipient`. `passengers` are those whom it is about.
 
     `seated` are those of the recipient who travel on a seat: their tickets are attached where the kind has tickets.
-    `withdrawn` are those whose calendar entries are withdrawn. `content_revision` is the version of the run up to which the
-    content is complete. `late_minutes` is the delay at the destination.
+    `withdrawn` are those whose calendar entries are withdrawn. `content_revision` says how new the content is, as `revision` of
+    the kind's notices does. `late_minutes` is the delay that travellers hear of.
     """
 
     recipient: Recipient
@@ -116,16 +118,19 @@ def what_to_send(notice: Notice, recipient: Recipient, facts: SendingFacts) -> S
     """
     policy, booking = KIND_POLICIES[notice.kind], facts.booking
     present, cancelled = _present(recipient, booking), _cancelled(recipient, booking)
-    # A delay is complete up to the run as read; a booking in memory of a newer commit may be read with an older run.
-    newest = facts.run_version if policy.thread is NoticeThread.DELAY else max(booking.revision, facts.run_version)
     return Send(
         recipient=recipient,
         passengers=(cancelled if policy.withdraws_tickets else present) or (*present, *cancelled),
         seated=tuple(passenger for passenger in present if passenger.seat is not None),
         withdrawn=tuple(passenger for passenger in cancelled if passenger.seat is not None) if policy.withdraws_tickets else (),
-        content_revision=newest,
-        late_minutes=facts.schedule.late_minutes(booking.journey),
+        content_revision=_content_revision(policy.thread, facts),
+        late_minutes=told_minutes_of(facts.schedule, booking.journey),
     )
+
+
+def _content_revision(thread: NoticeThread, facts: SendingFacts) -> int:
+    """Return how new the content is: the version of the run up to which it is complete; for refunds, their number."""
+    return len(facts.done_refunds) if thread is NoticeThread.REFUND else max(facts.booking.revision, facts.run_version)
 
 
 # -- reasons to skip
@@ -137,8 +142,7 @@ def _reason_to_skip(notice: Notice, recipient: Recipient, facts: SendingFacts, n
         return SkipReason.CANCELLED if is_gone or _is_without_train(facts) else SkipReason.SUPERSEDED
     if not _is_still_wanted(notice, facts.preferences):
         return SkipReason.UNSUBSCRIBED
-    useful_until = _useful_until(notice.kind, facts)
-    return SkipReason.LATE if useful_until is not None and now > useful_until else None
+    return SkipReason.LATE if _is_late(notice.kind, facts, now) else None
 
 
 def _is_true(notice: Notice, recipient: Recipient, facts: SendingFacts) -> bool:
@@ -171,13 +175,12 @@ def _is_still_wanted(notice: Notice, preferences: NotificationPreferences) -> bo
     return notice.kind is NoticeKind.DELAYED or is_wanted(notice.kind, preferences)
 
 
-def _useful_until(kind: NoticeKind, facts: SendingFacts) -> datetime | None:
-    """Return when a notice becomes useless; None for never."""
-    thread = KIND_POLICIES[kind].thread
+def _is_late(kind: NoticeKind, facts: SendingFacts, now: datetime) -> bool:
+    """Whether the notice would arrive too late to be of use."""
     journey = facts.schedule.expected_journey(facts.booking.journey)
-    if thread is NoticeThread.DEPARTURE:
-        return journey.depart - DEPARTURE_REMINDER_USEFUL_UNTIL
-    return journey.arrive if thread in (NoticeThread.ARRIVAL, NoticeThread.DELAY) else None
+    if kind in REMINDER_JOBS:
+        return is_too_late(kind, reminded_moment(kind, journey), now)
+    return kind is NoticeKind.DELAYED and now > journey.arrive
 
 
 # -- passengers

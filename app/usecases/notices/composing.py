@@ -8,17 +8,18 @@ a template the mail has bare facts. Without a calendar entry it has none.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from app.domain.booking import Passenger
 from app.domain.notices.choices import is_essential
 from app.domain.notices.copies import is_pdf
 from app.domain.notices.kinds import KIND_POLICIES
-from app.domain.notices.notice import WHOLE_BOOKING, Notice, NoticeChannelName
+from app.domain.notices.notice import WHOLE_BOOKING, Notice, NoticeChannelName, NoticeKind
 from app.domain.notices.sending import Send, SendingFacts
 from app.domain.notices.unsubscribe import UnsubscribeRequest
 from app.domain.people import Person
-from app.domain.ticket.ticket import make_ticket
+from app.domain.ticket.ticket import Ticket, make_ticket
 from app.ports.notice_observer import NoticeObserver, NoticePart
 from app.ports.notices import (
     Attachment,
@@ -118,25 +119,33 @@ class NoticeComposer:
     async def _calendars(
         self, notice: Notice, facts: SendingFacts, send: Send, content: NoticeContent
     ) -> tuple[Attachment, ...]:
-        """Return the calendar entries of those who travel, and the withdrawal of those who do not any more."""
-        made = []
+        """Return the calendar entries of those who travel, and the withdrawal of those who do not any more.
+
+        Each is a file of its own: an object with a METHOD has one UID (RFC 5546 section 3.2).
+        """
+        made: list[Attachment | None] = []
         if KIND_POLICIES[notice.kind].has_tickets:
-            made.append(await self._calendar(content, cancelled=False))
+            made += [await self._calendar(content, ticket, cancelled=False) for ticket in content.tickets]
         if send.withdrawn:
-            made.append(await self._calendar(_withdrawn_content(content, facts, send), cancelled=True))
+            withdrawn = _tickets(facts, send.withdrawn)
+            made += [await self._calendar(content, ticket, cancelled=True) for ticket in withdrawn]
         return tuple(attachment for attachment in made if attachment is not None)
 
-    async def _calendar(self, content: NoticeContent, *, cancelled: bool) -> Attachment | None:
-        if self._documents is None or not content.tickets:
+    async def _calendar(self, content: NoticeContent, ticket: Ticket, *, cancelled: bool) -> Attachment | None:
+        if self._documents is None:
             return None
         try:
             document = await self._documents.calendar(
-                content.tickets, content.language, cancelled=cancelled, organizer=self._organizer
+                (ticket,),
+                content.language,
+                cancelled=cancelled,
+                organizer=self._organizer,
+                attendee=content.booking.user.email,
             )
         except DocumentError as error:
             self._report(NoticePart.CALENDAR, content, error)
             return None
-        name = f"{content.booking.reference}{'-cancelled' if cancelled else ''}.ics"
+        name = f"{ticket.reference}-{ticket.passenger_number}{'-cancelled' if cancelled else ''}.ics"
         return Attachment(name, _CALENDAR, document, method="CANCEL" if cancelled else "REQUEST")
 
     def _report(self, part: NoticePart, content: NoticeContent, error: DocumentError) -> None:
@@ -158,22 +167,17 @@ def notice_content(notice: Notice, facts: SendingFacts, send: Send) -> NoticeCon
         travel_date=journey.travel_date,
         content_revision=send.content_revision,
         language=facts.preferences.language,
-        tickets=tuple(
-            make_ticket(booking, passenger, facts.schedule, journey.train_number, send.content_revision)
-            for passenger in send.seated
-        ),
-        refunds=booking.refunds,
+        tickets=_tickets(facts, send.seated),
+        refunds=facts.done_refunds if notice.kind is NoticeKind.REFUNDED else booking.refunds,
         waitlist_position=facts.waitlist_position,
     )
 
 
-def _withdrawn_content(content: NoticeContent, facts: SendingFacts, send: Send) -> NoticeContent:
-    """Return the content with the tickets that are withdrawn."""
-    tickets = (
-        make_ticket(facts.booking, passenger, facts.schedule, content.train_number, send.content_revision)
-        for passenger in send.withdrawn
-    )
-    return replace(content, tickets=tuple(tickets))
+def _tickets(facts: SendingFacts, passengers: Sequence[Passenger]) -> tuple[Ticket, ...]:
+    """Return the tickets of passengers with seats. Their sequence rises with each change of booking or run."""
+    booking, newest = facts.booking, max(facts.booking.revision, facts.run_version)
+    number = booking.journey.train_number
+    return tuple(make_ticket(booking, passenger, facts.schedule, number, newest) for passenger in passengers)
 
 
 def _has_pdf(notice: Notice, content: NoticeContent) -> bool:
