@@ -18,10 +18,12 @@ COPY pyproject.toml README.md LICENSE ./
 COPY app app
 RUN pip wheel --quiet --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir wheels . \
     && uv pip install --quiet --no-cache --python /opt/seatline/bin/python --no-index --no-deps wheels/*.whl
-# Remove files that only compilers, type checkers and tests read. Compile the bytecode here, because the final root file system is
+# Remove files that only compilers, type checkers and tests read, and what Babel knows of languages that notices are not written in
+# (30 MB). Compile the bytecode here, because the final root file system is
 # read-only; unchecked, because copying may change the sources' times.
 RUN find /opt/seatline/lib -type d -name tests -prune -exec rm -r {} + \
     && find /opt/seatline/lib -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' \) -delete \
+    && find /opt/seatline/lib -path '*/babel/locale-data/*.dat' ! -name 'root.dat' ! -name 'en*.dat' ! -name 'fr*.dat' -delete \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/seatline/lib
 
 # checkov:skip=CKV_DOCKER_2:the orchestrator probes the health service by gRPC and the metrics port by HTTP

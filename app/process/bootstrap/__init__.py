@@ -7,7 +7,7 @@ and working (`server.py`, `worker_process.py`).
     edge.py          the gRPC server with its services
     work.py          the lists of the worker: channels, subscribers, job handlers, periodic tasks
     notices.py       the channels of notices
-    tickets.py       the signer of tickets
+    tickets.py       what tickets are signed and drawn with
 """
 
 from app.config import Settings

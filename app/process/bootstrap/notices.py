@@ -16,7 +16,7 @@ from app.config import Settings
 from app.domain.notices.notice import NoticeChannelName
 from app.ports.notices import NoticeChannel, NoticeMessage
 from app.process.application import Application
-from app.process.bootstrap.tickets import build_ticket_signer
+from app.process.bootstrap.tickets import build_ticket_signer, check_fonts
 from app.process.start_error import StartError
 
 _NOTICES_FOLDER = "notices"  # in the data directory
@@ -35,13 +35,17 @@ def build_notice_channels(application: Application) -> list[NoticeChannel]:
 
 
 def check_notices(settings: Settings) -> None:
-    """Raise StartError where notices cannot be sent with these settings: a package, secret, certificate or key is missing.
+    """Raise StartError where a package, secret, certificate, key or font that notices need is missing or bad.
 
     A process that works asks this before it opens its database.
     """
     make_channels(settings)
-    if settings.notice_channel_names and settings.ticket_key_file is not None:
+    if not settings.notice_channel_names:
+        return
+    if settings.ticket_key_file is not None:
         build_ticket_signer(settings)
+    if settings.ticket_fonts_dir is not None:
+        check_fonts(settings)
 
 
 def make_channels(settings: Settings) -> list[NoticeChannel]:

@@ -35,12 +35,16 @@ def files(tmp_path: Path) -> dict[str, Path]:
     }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
-    return {name: tmp_path / name for name in (*contents, "missing")}
+    (tmp_path / "fonts").mkdir()
+    (tmp_path / "fonts" / "broken.ttf").write_bytes(b"no font")
+    return {name: tmp_path / name for name in (*contents, "fonts", "missing")}
 
 
 def settings_with(files: dict[str, Path], fields: dict[str, Any]) -> Settings:
-    """Return settings; a field that ends in _file names one of the files."""
-    found: dict[str, Any] = {name: files[field] if name.endswith("_file") else field for name, field in fields.items()}
+    """Return settings; a field that ends in _file or _dir names one of the files."""
+    found: dict[str, Any] = {
+        name: files.get(field, field) if name.endswith(("_file", "_dir")) else field for name, field in fields.items()
+    }
     return Settings(**found)
 
 
@@ -74,6 +78,8 @@ def test_without_channels_nothing_is_needed(monkeypatch: pytest.MonkeyPatch) -> 
         (EMAIL | {"smtp_ca_file": "empty"}, "SEATLINE_SMTP_CA_FILE: .* holds no certificates in PEM"),
         (EMAIL | {"ticket_key_file": "missing"}, "SEATLINE_TICKET_KEY_FILE: .* cannot be read"),
         (EMAIL | {"ticket_key_file": "pem"}, "SEATLINE_TICKET_KEY_FILE: .* is no private key"),
+        (EMAIL | {"ticket_fonts_dir": "missing"}, "SEATLINE_TICKET_FONTS_DIR: .* is no folder"),
+        (EMAIL | {"ticket_fonts_dir": "fonts"}, "SEATLINE_TICKET_FONTS_DIR: .* has no font that can be read"),
     ],
 )
 async def test_what_is_missing_or_bad_is_named_before_the_database_is_opened(
