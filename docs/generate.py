@@ -22,6 +22,7 @@ from app.config import ENVIRONMENT_PREFIX  # noqa: E402 - the path comes first
 from app.domain.booking import BOOKING_TRANSITIONS  # noqa: E402
 from app.domain.deliveries import DELIVERY_TRANSITIONS  # noqa: E402
 from app.domain.jobs import JOB_TRANSITIONS  # noqa: E402
+from app.domain.notices.notice import NOTICE_TRANSITIONS  # noqa: E402
 from app.domain.payments import PAYMENT_TRANSITIONS, REFUND_TRANSITIONS, PaymentState  # noqa: E402
 from app.domain.timetable import RUN_TRANSITIONS  # noqa: E402
 from app.process.payment_providers import setting_fields  # noqa: E402
@@ -87,6 +88,7 @@ PARTS = (
     Part("states.md", "runs", lambda: state_diagram(RUN_TRANSITIONS)),
     Part("states.md", "jobs", lambda: state_diagram(JOB_TRANSITIONS)),
     Part("states.md", "deliveries", lambda: state_diagram(DELIVERY_TRANSITIONS)),
+    Part("states.md", "notices", lambda: state_diagram(NOTICE_TRANSITIONS)),
 )
 
 

@@ -118,6 +118,7 @@ def test_make_run_sells_one_ticket_and_ctrl_c_is_no_error(folder: Path) -> None:
             terminal = start(folder, SEATLINE_LISTEN=f"{LOOPBACK}:{port}", SEATLINE_TARGET=f"{LOOPBACK}:{other}")
             terminal.read_until(SERVES)
             references += _REFERENCE.findall(terminal.output)
+            assert_mail_is_kept(terminal.output, references[-1])
             verify = re.search(r"^ +(SEATLINE_MONGODB_URI=.* verify)\s*$", terminal.output, re.MULTILINE)
             assert verify is not None
             done = subprocess.run([BASH, "-c", verify[1]], cwd=folder, capture_output=True, text=True, check=False)
@@ -131,6 +132,13 @@ def test_make_run_sells_one_ticket_and_ctrl_c_is_no_error(folder: Path) -> None:
         assert sent == []
     assert len(references) == 2
     assert references[0] == references[1]
+
+
+def assert_mail_is_kept(output: str, reference: str) -> None:
+    """The folder that `make run` prints has the ticket's mail, its page for a browser, and the ticket as PDF."""
+    printed = [Path(line.strip()) for line in output.splitlines() if f"/ticket-{reference}-" in line]
+    assert {path.suffix for path in printed} == {".eml", ".html", ".pdf", ".ics"}, output
+    assert all(path.stat().st_size for path in printed)
 
 
 def test_ctrl_c_while_the_service_starts_is_no_error(folder: Path) -> None:
@@ -161,9 +169,9 @@ def test_the_steps_of_the_documents_run_as_written(folder: Path, page: str) -> N
     text = (REPOSITORY / page).read_text()
     steps = "\n".join(block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "make run" not in block)
     steps = steps.replace("127.0.0.1:50051", target)
-    steps = steps.replace("REFERENCE", _REFERENCE.findall(terminal.output)[0]).replace(
-        "seatline cancel", "seatline cancel --user jane.doe@example.com"
-    )
+    steps = steps.replace("REFERENCE", _REFERENCE.findall(terminal.output)[0])
+    for command in ("seatline cancel", "seatline ticket get"):
+        steps = steps.replace(command, f"{command} --user jane.doe@example.com")
     (folder / ".venv").mkdir()
     (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
     known = environment(folder, PYTHONPATH=str(REPOSITORY), SEATLINE_TARGET=target)
