@@ -193,6 +193,7 @@ def _fields(content: NoticeContent, words: Wording, ride: _Ride, seller: str) ->
         "origin": ride.origin,
         "destination": ride.destination,
         "date": words.day(ride.depart.date()),
+        "day": words.long_day(ride.depart.date()),
         "depart": words.clock(ride.expected_depart),
         "arrive": words.clock(ride.expected_arrive),
         "late": words.minutes(ride.late_minutes),

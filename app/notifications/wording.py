@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from babel import Locale
-from babel.dates import format_skeleton, format_time
+from babel.dates import format_date, format_skeleton, format_time
 from babel.units import format_unit
 
 from app.domain.money import Money, minor_digits
@@ -56,6 +56,10 @@ class Wording:
     def day(self, day: date) -> str:
         """Return a date with its day of the week."""
         return str(format_skeleton(_DATE, day, locale=self._locale))
+
+    def long_day(self, day: date) -> str:
+        """Return a date in full, for a sentence."""
+        return format_date(day, "full", locale=self._locale)
 
     def short_day(self, day: date) -> str:
         """Return a date without its year."""
