@@ -81,6 +81,7 @@ class SmtpPool:
         self._slots = asyncio.Semaphore(connections_max)
         self._idle: list[_Connection] = []  # the one used last is at the end, and is used next
         self._farewells: set[asyncio.Task[None]] = set()
+        self._is_closed = False
         # aiosmtplib logs nothing of a mail today; its debug lines would hold addresses.
         logging.getLogger("aiosmtplib").setLevel(logging.WARNING)
 
@@ -108,7 +109,8 @@ class SmtpPool:
             self._give_back(connection)
 
     async def close(self) -> None:
-        """Close the idle connections, politely where the server answers at once."""
+        """Close the idle connections, politely where the server answers at once; those in use are closed after their mail."""
+        self._is_closed = True
         while self._idle:
             self._dismiss(self._idle.pop())
         if self._farewells:
@@ -161,7 +163,7 @@ class SmtpPool:
 
     def _give_back(self, connection: _Connection) -> None:
         connection.mails += 1
-        if connection.mails >= MAILS_MAX or not connection.client.is_connected:
+        if self._is_closed or connection.mails >= MAILS_MAX or not connection.client.is_connected:
             self._dismiss(connection)
             return
         connection.idle_since = self._monotonic()

@@ -124,3 +124,12 @@ async def test_a_send_that_is_cancelled_gives_its_connection_up() -> None:
         assert sending.cancelled()
         assert pool.idle_connections == 0
         await send_all(channel, messages(1))
+
+
+async def test_a_connection_in_use_is_closed_after_its_mail_once_the_pool_is_closed() -> None:
+    async with running_mail_server() as server, mailing(server) as (channel, pool):
+        async with pool.lease() as lease:
+            await channel.close()
+            assert lease.client.is_connected
+        assert pool.idle_connections == 0
+        await until(lambda: "QUIT" in server.commands)
