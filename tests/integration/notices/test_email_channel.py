@@ -6,14 +6,17 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 import trustme
 
-from app.notifications.email_channel import EmailChannel
+from app.notifications.email_channel import BuildMail, EmailChannel
+from app.notifications.mail_message import MailSender, build_mail
 from app.notifications.smtp_pool import SmtpPool, SmtpSecurity, SmtpServer
-from app.ports.notices import NoticeOutcome, NoticeOutcomeKind
+from app.ports.notices import Attachment, NoticeOutcome, NoticeOutcomeKind, NoticeText
 from tests.support.mail_server import (
     CLOSES_AFTER_ACCEPTING,
     CLOSES_BEFORE_ACCEPTING,
@@ -37,7 +40,7 @@ PATIENT_SECONDS = 20.0
 
 @asynccontextmanager
 async def email_channel(
-    server: MailServer, *, timeout_seconds: float = PATIENT_SECONDS, **changed: Any
+    server: MailServer, *, timeout_seconds: float = PATIENT_SECONDS, made: BuildMail = plain_mail, **changed: Any
 ) -> AsyncIterator[EmailChannel]:
     fields: dict[str, Any] = {
         "host": "127.0.0.1",
@@ -48,7 +51,7 @@ async def email_channel(
         "timeout_seconds": timeout_seconds,
     }
     pool = SmtpPool(SmtpServer(**(fields | changed)), connections_max=2)
-    channel = EmailChannel(pool, plain_mail, sender=SENDER, sends_max=2, per_second_max=20, timeout_seconds=timeout_seconds)
+    channel = EmailChannel(pool, made, sender=SENDER, sends_max=2, per_second_max=20, timeout_seconds=timeout_seconds)
     try:
         yield channel
     finally:
@@ -230,3 +233,31 @@ async def test_an_address_that_the_server_cannot_take_is_refused_alone() -> None
         assert (await channel.send(a_message(to="kim@example.com\r\nRCPT TO:<eve@example.com>"), NOW)).kind is REFUSED
         assert (await channel.send(a_message(), NOW)).kind is ACCEPTED
     assert [mail.recipient for mail in server.mails] == [KIM]
+
+
+# -- the mail of a notice
+
+
+async def test_the_mail_of_a_notice_arrives_whole_in_seven_bits() -> None:
+    pdf = bytes(range(256)) * 200
+    message = a_message(
+        to_name="Жук\r\nBcc: eve@example.com",
+        text=NoticeText("Votre billet — Zürich", "Ligne\n.\nfin é", "<p>é</p>", "é"),
+        attachments=(Attachment("ABC123-1.pdf", "application/pdf", pdf),),
+        unsubscribe_token="a-token",
+    )
+    made = partial(build_mail, sender=MailSender(SENDER, "Rail", "https://rail.example/stop?token={token}"))
+    async with running_mail_server() as server, email_channel(server, made=made) as channel:
+        assert (await channel.send(message, NOW)).kind is ACCEPTED
+        assert (await channel.send(replace(message, to="żółć@example.com"), NOW)).kind is ACCEPTED
+    mail = server.mails[0].message
+    assert server.mails[0].content.isascii()
+    assert mail["Bcc"] is None
+    assert (mail["Subject"], mail["Auto-Submitted"]) == (message.text.subject, "auto-generated")
+    assert "https://rail.example/stop?token=a-token" in mail["List-Unsubscribe"]
+    body = mail.get_body(("plain",))
+    assert body is not None
+    assert body.get_content().split() == ["Ligne", ".", "fin", "é"]
+    assert [attachment.get_content() for attachment in mail.iter_attachments()] == [pdf]
+    assert [mail.recipient for mail in server.mails] == [KIM, "żółć@example.com"]
+    assert server.mails[0].message_id == server.mails[1].message_id
