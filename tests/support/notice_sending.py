@@ -154,7 +154,7 @@ class SendingWorld:
     def notice(self, booking: Booking, kind: NoticeKind = NoticeKind.TICKET, **chosen: object) -> Notice:
         """Return a notice to the booker of a booking, due now."""
         cause = str(chosen.pop("cause", "event"))
-        channel = NoticeChannelName(chosen.pop("channel", NoticeChannelName.EMAIL))
+        channel = NoticeChannelName(str(chosen.pop("channel", NoticeChannelName.EMAIL)))
         made = Notice(
             notice_id=notice_id(kind, booking.reference, WHOLE_BOOKING, cause, channel),
             kind=kind,

@@ -14,6 +14,8 @@ from opentelemetry.trace import Link, Span, SpanKind
 
 from app.domain.deliveries import OutcomeKind, SendOutcome
 from app.domain.events import Event
+from app.domain.notices.notice import Notice
+from app.ports.notices import NoticeOutcome, NoticeOutcomeKind
 from app.telemetry.tracing.context import (
     child_span,
     continue_trace,
@@ -27,6 +29,9 @@ from app.telemetry.tracing.conventions import (
     CLOUDEVENTS_EVENT_ID,
     CLOUDEVENTS_EVENT_TYPE,
     MESSAGING_BATCH_MESSAGE_COUNT,
+    NOTICE_ID,
+    NOTICE_KIND,
+    NOTICE_STATUS,
     PAYMENT_ID,
     PAYMENT_OPERATION,
     PAYMENT_PROVIDER,
@@ -62,6 +67,25 @@ def record_delivery_outcome(span: Span, outcome: SendOutcome, status_attribute: 
     if outcome.status:
         span.set_attribute(status_attribute, outcome.status)
     if outcome.kind is not OutcomeKind.DELIVERED:
+        mark_failed(span, str(outcome.status) if outcome.status else outcome.kind.value)
+
+
+@contextmanager
+def notice_span(notice: Notice) -> Iterator[Span]:
+    """Open the span of one attempt to send a notice; end it with `record_notice_outcome`. It names no person."""
+    with continue_trace(notice.trace_parent, f"send {notice.channel.value} notice", SpanKind.CLIENT) as span:
+        if span.is_recording():
+            span.set_attributes({NOTICE_ID: notice.notice_id, NOTICE_KIND: notice.kind.value})
+        yield span
+
+
+def record_notice_outcome(span: Span, outcome: NoticeOutcome) -> None:
+    """Set the provider's status, and mark the span failed unless the notice was accepted."""
+    if not span.is_recording():
+        return
+    if outcome.status:
+        span.set_attribute(NOTICE_STATUS, outcome.status)
+    if outcome.kind is not NoticeOutcomeKind.ACCEPTED:
         mark_failed(span, str(outcome.status) if outcome.status else outcome.kind.value)
 
 

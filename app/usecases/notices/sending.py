@@ -39,6 +39,7 @@ from app.ports.clock import Clock
 from app.ports.jobs import JobSink
 from app.ports.notice_observer import NoticeObserver, NoticeResult
 from app.ports.notices import DocumentError, NoticeChannel, NoticeMessage, NoticeOutcome, NoticeOutcomeKind, NoticeStore
+from app.telemetry.tracing.work import notice_span, record_notice_outcome
 from app.usecases.notices.composing import Composition, NoticeComposer
 from app.usecases.notices.provider_gate import ProviderGate
 from app.usecases.notices.reading import NoticeReader
@@ -133,7 +134,9 @@ class NoticeSender:
             composition = await self._composer.compose(notice, facts, send)
         except DocumentError:
             return await self._retry(notice, NoticeOutcome(NoticeOutcomeKind.FAILED, detail="the PDF cannot be made"))
-        outcome = await self._ask_channel(composition.message)
+        with notice_span(notice) as span:
+            outcome = await self._ask_channel(composition.message)
+            record_notice_outcome(span, outcome)
         self._gate.report(outcome)
         if outcome.kind is NoticeOutcomeKind.FAILED:
             return await self._retry(notice, outcome)

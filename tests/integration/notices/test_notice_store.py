@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -175,6 +176,50 @@ async def test_newer_content_is_that_of_a_notice_that_was_or_is_being_sent(
     assert await notices.has_newer(made(5)) is is_newer
     copy = made(5, NoticeKind.TICKET, cause=resend_cause("y"))
     assert not await notices.has_newer(copy)
+
+
+Step = Callable[[], Awaitable[None]]
+
+
+def a_sender(notices: Notices, notice: Notice, newest: int, sent_ids: list[str]) -> list[Step]:
+    """Return the steps of sending a notice with content up to revision `newest`, as the sender makes them."""
+    begun: list[Notice] = []
+
+    async def begin() -> None:
+        begun.extend(filter(None, [await notices.begin(notice.notice_id)]))
+
+    async def supersede() -> None:
+        for found in begun:
+            await notices.supersede_older(found, newest, NOW)
+
+    async def look() -> None:
+        for found in list(begun):
+            if await notices.has_newer(found):
+                await notices.record(replace(found, state=NoticeState.SKIPPED, skip_reason=SkipReason.SUPERSEDED))
+                begun.clear()
+
+    async def send() -> None:
+        for found in begun:
+            sent_ids.append(found.notice_id)
+            await notices.record(sent(found, newest))
+
+    return [begin, supersede, look, send]
+
+
+async def test_of_two_notices_in_flight_exactly_one_is_sent_however_their_steps_fall() -> None:
+    """All 70 orders of the steps of two senders."""
+    database = connect_in_memory()["test"]
+    notices = Notices(database)
+    for turns in combinations(range(8), 4):
+        await database["notices"].delete_many({})
+        await notices.insert_if_absent([made(5), made(6)])
+        sent_ids: list[str] = []
+        first, second = (iter(a_sender(notices, made(revision), 6, sent_ids)) for revision in (5, 6))
+        for turn in range(8):
+            await next(first if turn in turns else second)()
+        assert len(sent_ids) == 1, turns
+        states = [notice.state for notice in (await notices.find([made(5).notice_id, made(6).notice_id])).values()]
+        assert sorted(states) == [NoticeState.SENT, NoticeState.SKIPPED], turns
 
 
 async def test_the_delay_that_a_recipient_last_heard_of_is_that_of_the_newest_notice(notices: Notices) -> None:
