@@ -5,10 +5,9 @@ itself (`app/usecases`), nor the process that it runs in (`server.py`, `worker_p
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from app.jobs.worker import JobWorker
-from app.ports.channel import Channel
+from app.ports.closable import Closable
 from app.usecases.outbox_listener import OutboxListener
 from app.usecases.statistics import StatisticsTask
 
@@ -16,17 +15,17 @@ from app.usecases.statistics import StatisticsTask
 class BackgroundWork:
     """Everything that a process does without callers. Any number of processes may share a store.
 
-    `statistics` is None in a process that shows no metrics.
+    `closables` are what the work holds, such as channels. `statistics` is None in a process that shows no metrics.
     """
 
     def __init__(
         self,
         worker: JobWorker,
         listener: OutboxListener,
-        channels: Sequence[Channel[Any]],
+        closables: Sequence[Closable],
         statistics: StatisticsTask | None = None,
     ) -> None:
-        self._worker, self._listener, self._channels, self._statistics = worker, listener, channels, statistics
+        self._worker, self._listener, self._closables, self._statistics = worker, listener, closables, statistics
 
     def start(self) -> None:
         """Start every part."""
@@ -36,10 +35,10 @@ class BackgroundWork:
             self._statistics.start()
 
     async def stop(self) -> None:
-        """Finish the jobs in progress, and close the channels."""
+        """Finish the jobs in progress, and close what they used."""
         if self._statistics is not None:
             await self._statistics.stop()
         await self._listener.stop()
         await self._worker.stop()
-        for channel in self._channels:
-            await channel.close()
+        for closable in self._closables:
+            await closable.close()

@@ -7,6 +7,7 @@ and working (`server.py`, `worker_process.py`).
     edge.py          the gRPC server with its services
     work.py          the lists of the worker: channels, subscribers, job handlers, periodic tasks
     notices.py       the channels of notices
+    notice_work.py   the worker's work of notices
     tickets.py       what tickets are signed and drawn with
 """
 

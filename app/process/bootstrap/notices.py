@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.config import Settings
 from app.domain.notices.notice import NoticeChannelName
@@ -18,6 +19,9 @@ from app.ports.notices import NoticeChannel, NoticeMessage
 from app.process.application import Application
 from app.process.bootstrap.tickets import build_ticket_signer, check_fonts
 from app.process.start_error import StartError
+
+if TYPE_CHECKING:
+    from app.notifications.mail_message import MailSender
 
 _NOTICES_FOLDER = "notices"  # in the data directory
 _SECRET_BYTES_MAX = 4_096  # a password or token is far shorter; a path of a wrong, large file is noticed
@@ -109,14 +113,20 @@ def _log_channel(settings: Settings) -> NoticeChannel:
 
 
 def _build_mail(settings: Settings) -> Callable[[NoticeMessage, datetime], EmailMessage]:
-    from app.notifications.mail_message import MailSender, build_mail  # noqa: PLC0415 - its packages are an extra
+    from app.notifications.mail_message import build_mail  # noqa: PLC0415 - its packages are an extra
 
-    sender = MailSender(
+    return partial(build_mail, sender=notice_mail_sender(settings))
+
+
+def notice_mail_sender(settings: Settings) -> "MailSender":
+    """Return whom mails come from. For the channel log alone, no real address is needed."""
+    from app.notifications.mail_message import MailSender  # noqa: PLC0415 - its packages are an extra
+
+    return MailSender(
         address=settings.notice_sender or _LOG_SENDER,
         name=settings.notice_sender_name,
         unsubscribe_url=settings.notice_unsubscribe_url,
     )
-    return partial(build_mail, sender=sender)
 
 
 def _smtp_tls(authorities: Path | None) -> ssl.SSLContext:

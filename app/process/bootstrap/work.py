@@ -19,6 +19,7 @@ from app.notifications.webhook import WebhookChannel
 from app.ports.channel import Channel
 from app.ports.outbox import EventSubscriber
 from app.process.application import Application
+from app.process.bootstrap.notice_work import NoticeParts, build_notice_parts
 from app.process.worker import BackgroundWork
 from app.usecases.deliveries import DeliveryEngine, DeliverySubscriber
 from app.usecases.layout_fan_out import UPDATE_RUN_LAYOUT, LayoutFanOut
@@ -61,22 +62,26 @@ def build_channels(application: Application) -> list[Channel[Any]]:
     return [WebhookChannel(application.store.webhooks, sender, sends_max=settings.webhook_sends_max)]
 
 
-def build_subscribers(application: Application, channels: Sequence[Channel[Any]]) -> list[EventSubscriber]:
+def build_subscribers(
+    application: Application, channels: Sequence[Channel[Any]], notices: NoticeParts | None
+) -> list[EventSubscriber]:
     """Build whatever acts on events, in the order in which it is given them. A new subscriber is one more entry."""
     store = application.store
     return [
         JobSubscriber(store.jobs, settlement_jobs, application.clock),
+        *([] if notices is None else [JobSubscriber(store.jobs, notices.make_jobs, application.clock)]),
         *(DeliverySubscriber(channel, store.deliveries) for channel in channels),
     ]
 
 
-def build_job_handlers(application: Application) -> dict[str, JobHandler]:
+def build_job_handlers(application: Application, notices: NoticeParts | None) -> dict[str, JobHandler]:
     """Build the handlers of jobs by kind. A new kind of job is one more entry."""
     return {
-        SETTLE_PAYMENT: settlement_handler(application.payments),
+        SETTLE_PAYMENT: settlement_handler(application.payments, None if notices is None else notices.after_refunds),
         UPDATE_RUN_LAYOUT: run_layout_handler(
             application.store.layout_jobs, application.bus, application.clock, time.monotonic
         ),
+        **({} if notices is None else notices.handlers),
     }
 
 
@@ -114,16 +119,18 @@ def _delivery_engine(application: Application, channel: Channel[Any]) -> Deliver
 def build_worker(application: Application) -> BackgroundWork:
     """Build the background work, not started."""
     store, metrics, clock = application.store, application.metrics, application.clock
+    notices = build_notice_parts(application)
     channels = build_channels(application)
 
     def wake_worker() -> None:  # which is built after the relay, since it runs it
         worker.wake()
 
-    relay = OutboxRelay(store.events, build_subscribers(application, channels), wake_worker)
+    relay = OutboxRelay(store.events, build_subscribers(application, channels, notices), wake_worker)
     outbox_task = PeriodicTask("follow up events", _OUTBOX_SECONDS, relay.process)
     periodic_tasks = build_periodic_tasks(application, channels, outbox_task, relay)
     bounds, owner = worker_bounds(application.settings), f"{socket.gethostname()}/{os.getpid()}"
-    worker = JobWorker(store.jobs, build_job_handlers(application), clock, bounds, owner, periodic_tasks=periodic_tasks)
+    handlers = build_job_handlers(application, notices)
+    worker = JobWorker(store.jobs, handlers, clock, bounds, owner, periodic_tasks=periodic_tasks)
 
     async def process_events_now() -> None:
         await store.jobs.bring_forward(outbox_task.job_id, clock())
@@ -133,7 +140,8 @@ def build_worker(application: Application) -> BackgroundWork:
     if metrics is not None:
         seconds = application.settings.survey_seconds
         statistics = StatisticsTask(StatisticsCollector(store.statistics, clock), metrics.work.statistics_collected, seconds)
-    return BackgroundWork(worker, OutboxListener(store.events, process_events_now), channels, statistics)
+    closables = [*channels, *(() if notices is None else notices.closables)]
+    return BackgroundWork(worker, OutboxListener(store.events, process_events_now), closables, statistics)
 
 
 def worker_bounds(settings: Settings) -> JobWorkerBounds:
