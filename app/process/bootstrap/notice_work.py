@@ -54,7 +54,7 @@ def build_notice_parts(application: Application) -> NoticeParts | None:
     enabled = tuple(channel.name for channel in channels)
     quiet = QuietHours(settings.notice_quiet_until_hour, settings.notice_quiet_from_hour)
     reminders = Reminders(store, clock, enabled, quiet)
-    senders, closables = _build_senders(application, channels, reminders)
+    senders, closables = _build_senders(application, channels, quiet)
     handlers = {
         WRITE_NOTICES: NoticeWriting(store, enabled, reminders, clock).handle,
         ANNOUNCE_DELAY: DelayAnnouncements(store, enabled, reminders, clock).handler(),
@@ -65,7 +65,7 @@ def build_notice_parts(application: Application) -> NoticeParts | None:
 
 
 def _build_senders(
-    application: Application, channels: Sequence[NoticeChannel], reminders: Reminders
+    application: Application, channels: Sequence[NoticeChannel], quiet: QuietHours
 ) -> tuple[dict[str, JobHandler], tuple[Closable, ...]]:
     """Build the handlers of the jobs that send, by kind of job, and what is closed after them."""
     from app.notifications.notice_writer import open_notice_writer  # noqa: PLC0415 - its packages are an extra
@@ -77,7 +77,7 @@ def _build_senders(
     sign = None if signer is None else signer.unsubscribe_token
     composer = NoticeComposer(open_notice_writer(sender), documents, sign, observer, organizer=sender.address)
     parts = SenderParts(
-        reader=NoticeReader(store, store.preferences, reminders.due_time),
+        reader=NoticeReader(store, store.preferences, quiet),
         composer=composer,
         notices=store.notices,
         jobs=store.jobs,
