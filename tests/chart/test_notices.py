@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.rendering import KubernetesObject, container, objects, only, pod_templates, values_of
+from tests.chart.rendering import NOTES, KubernetesObject, container, objects, only, pod_templates, rendered, values_of
 
 FULL = values_of("full")
 OF_TICKETS = {"SEATLINE_TICKET_KEY_FILE", "SEATLINE_TICKET_OLD_KEYS_FILE"}
@@ -98,3 +98,8 @@ def test_the_mail_servers_default_port_is_that_of_the_setting() -> None:
 
 def test_without_mail_no_mail_server_is_reached() -> None:
     assert 465 not in [rule["ports"][0]["port"] for rule in egress_of("-worker", **{"notices.channels": ["sms"]})]
+
+
+def test_the_notes_warn_where_tickets_exist_and_nobody_gets_notices() -> None:
+    key = {"SEATLINE_TICKET_KEY_FILE": {"key": "ticket-key"}}
+    assert "PASSENGERS GET NO NOTICES" in rendered(values_of("minimal", **{"notices.files": key}))[NOTES]

@@ -292,6 +292,7 @@ def test_the_charts_app_version_is_the_projects_version() -> None:
         ("minimal", "so only the test pod may connect"),
         ("minimal", "NOBODY IS CHARGED"),
         ("minimal", "no alert tells you when something fails"),
+        ("minimal", "NO TICKETS AND NO NOTICES"),
         ("minimal", "dns:///sales-seatline-headless.tickets.svc.cluster.local:50051"),
         ("minimal", "round_robin"),
         ("plain", "EVERYBODY IN THE CLUSTER CAN CONNECT"),
@@ -312,5 +313,13 @@ def test_the_notes_do_not_warn_of_failing_updates_if_pods_wait_long_enough() -> 
 
 def test_the_notes_warn_only_of_what_applies() -> None:
     notes = rendered(values_of("full"))[NOTES]
-    for warning in ("only the test pod", "NOBODY IS CHARGED", "no alert tells", "ONE NODE", "EVERYBODY", "record of"):
+    for warning in (
+        "only the test pod",
+        "NOBODY IS CHARGED",
+        "no alert tells",
+        "ONE NODE",
+        "EVERYBODY",
+        "record of",
+        "NOTICES",
+    ):
         assert warning not in notes
