@@ -71,12 +71,13 @@ class EmailChannel:
             return NoticeOutcome(NoticeOutcomeKind.REFUSED, detail="the address has control characters")
         is_utf8 = not recipient.isascii()
         content = self._build_mail(message, now).as_bytes(policy=_SMTPUTF8 if is_utf8 else _SMTP)
+        seconds_max = self._timeout_seconds * _TIMEOUTS_MAX
         try:
-            async with asyncio.timeout(self._timeout_seconds * _TIMEOUTS_MAX):
+            async with asyncio.timeout(seconds_max):
                 outcome = await self._send_over(recipient, content, fresh=False)
                 return outcome or await self._send_over(recipient, content, fresh=True) or _CLOSED
         except TimeoutError:
-            return self._no_answer("for a whole mail")
+            return _fault(f"the mail was not accepted within {seconds_max:g} s")
 
     async def probe(self) -> bool:
         """Whether the server accepts a connection and our login."""

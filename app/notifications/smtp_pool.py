@@ -97,6 +97,8 @@ class SmtpPool:
         A block that raises closes the connection. Raises SMTP_FAILURES, within `timeout_seconds` for all of connecting.
         """
         async with self._slots:
+            if fresh and self._idle:  # it makes room for the new one
+                self._dismiss(self._idle.pop(0))
             connection = None if fresh else await self._take_idle()
             is_reused = connection is not None
             if connection is None:

@@ -12,7 +12,7 @@ import pytest
 from app.notifications import smtp_pool
 from app.notifications.email_channel import EmailChannel
 from app.notifications.smtp_pool import SmtpPool, SmtpSecurity, SmtpServer
-from app.ports.notices import NoticeMessage, NoticeOutcomeKind
+from app.ports.notices import NoticeMessage, NoticeOutcome, NoticeOutcomeKind
 from tests.support.mail_server import LOOPBACK, MailServer, Step, refusing, running_mail_server, stalling
 from tests.support.notice_messages import NOW, a_message, plain_mail
 from tests.support.world import eventually
@@ -32,14 +32,14 @@ class SetClock:
 
 @asynccontextmanager
 async def mailing(
-    server: MailServer, *, connections_max: int = 2, clock: SetClock | None = None
+    server: MailServer, *, connections_max: int = 2, clock: SetClock | None = None, timeout_seconds: float = PATIENT_SECONDS
 ) -> AsyncIterator[tuple[EmailChannel, SmtpPool]]:
     settings = SmtpServer(
-        LOOPBACK, server.port, SmtpSecurity.NONE, "rail.example", ssl.create_default_context(), timeout_seconds=PATIENT_SECONDS
+        LOOPBACK, server.port, SmtpSecurity.NONE, "rail.example", ssl.create_default_context(), timeout_seconds=timeout_seconds
     )
     pool = SmtpPool(settings, connections_max=connections_max, monotonic=clock or SetClock())
     channel = EmailChannel(
-        pool, plain_mail, sender="tickets@rail.example", sends_max=2, per_second_max=20, timeout_seconds=PATIENT_SECONDS
+        pool, plain_mail, sender="tickets@rail.example", sends_max=2, per_second_max=20, timeout_seconds=timeout_seconds
     )
     try:
         yield channel, pool
@@ -133,3 +133,24 @@ async def test_a_connection_in_use_is_closed_after_its_mail_once_the_pool_is_clo
             assert lease.client.is_connected
         assert pool.idle_connections == 0
         await until(lambda: "QUIT" in server.commands)
+
+
+async def test_a_new_connection_takes_the_room_of_an_idle_one() -> None:
+    async with running_mail_server() as server, mailing(server, connections_max=2) as (channel, pool):
+        await send_all(channel, messages(2))
+        assert pool.idle_connections == 2
+        assert await channel.probe()
+        assert (pool.idle_connections, server.connections) == (2, 3)
+        await until(lambda: server.commands.count("QUIT") == 1)
+
+
+async def test_a_mail_that_takes_too_long_in_all_is_a_failure() -> None:
+    async with (
+        running_mail_server() as server,
+        mailing(server, connections_max=1, timeout_seconds=0.2) as (channel, pool),
+        pool.lease(),  # all connections are in use for longer than a mail may take
+    ):
+        outcome = await channel.send(a_message(), NOW)
+    assert outcome == NoticeOutcome(
+        NoticeOutcomeKind.FAILED, detail="the mail was not accepted within 0.4 s", is_provider_fault=True
+    )
