@@ -19,7 +19,7 @@ from app.tickets.ticket_texts import TICKET_TEXTS, TicketTexts, clock_time, long
 # Sizes of a text in points: up to so many characters, so large; longer texts have the last size.
 _NAME_SIZES = ((26, 17.0), (60, 13.0), (120, 10.0), (0, 8.0))
 _STATION_SIZES = ((22, 11.5), (50, 9.5), (0, 7.5))
-_TRAIN_SIZES = ((24, 17.0), (0, 13.0))
+_TRAIN_SIZES = ((24, 17.0), (60, 13.0), (0, 9.0))
 _BOX_SIZES = ((6, 20.0), (0, 14.0))
 _FACT_SIZES = ((0, 12.0),)
 _REFERENCE_SIZES = ((0, 16.0),)
@@ -97,13 +97,13 @@ class TicketPages:
         self, label: str, stop: Stop, expected: datetime, scheduled: datetime | None, day: date, *, has_zones: bool
     ) -> PageData:
         """Return the data of a departure or arrival: the time in force, and that of the timetable where it differs."""
-        planned = clock_time(_local(scheduled, stop)) if scheduled is not None and scheduled != expected else ""
-        is_late = bool(planned) and planned != clock_time(expected)
+        planned = _local(scheduled, stop) if scheduled is not None else expected
+        is_late = f"{planned:%Y-%m-%d %H:%M}" != f"{expected:%Y-%m-%d %H:%M}"
         return {
             "label": label,
             "time": clock_time(expected),
             "day": short_date(expected.date(), self.language) if expected.date() != day else "",
-            "scheduled": self.texts.timetable.format(time=planned) if is_late else "",
+            "scheduled": self.texts.timetable.format(time=clock_time(planned)) if is_late else "",
             "station": _sized(self.fonts.shown(stop.name).value, _STATION_SIZES),
             "zone": self.texts.local_time.format(offset=utc_offset(expected)) if has_zones else "",
         }
