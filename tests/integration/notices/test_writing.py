@@ -34,7 +34,7 @@ class WritingWorld(ReminderWorld):
         self.announcements = DelayAnnouncements(self.store, [EMAIL], self.reminders, self.clock)
 
     async def jobs_of(self, kind: str) -> list[Job]:
-        """Return all jobs of a kind, whatever became of them."""
+        """Return all jobs of a kind, in any state."""
         found = await self.database["jobs"].find({"kind": kind}).sort("_id", 1).to_list(1_000)
         jobs = [await self.store.jobs.get(document["_id"]) for document in found]
         return [job for job in jobs if job is not None]
