@@ -26,6 +26,7 @@ from tests.bench.parts.memory import measure_memory
 from tests.bench.parts.reads import measure_reads
 from tests.bench.parts.replicas import measure_replicas
 from tests.bench.parts.sale import measure_sale
+from tests.bench.parts.ticket_mails import measure_ticket_mails
 from tests.bench.parts.tracing import measure_tracing
 from tests.bench.parts.train_size import measure_train_size
 from tests.bench.parts.waitlist import measure_waitlist
@@ -47,6 +48,7 @@ PARTS = {
     "j": "holds, joining the waitlist, promotion, 256 callers; a waitlist of 10,000, a lone caller",
     "k": "1 % of the calls traced, against none, 256 callers",
     "l": "removing a coach with 100 passengers from a run of 1,000 seats, and 500 passengers from 5,000 seats",
+    "m": "a worker that sends tickets by mail, each with PDF, QR and calendar entry",
 }
 SALE_PARTS = frozenset("abcd")
 LOAD_AVERAGE_MAX = 0.7
@@ -85,6 +87,7 @@ def measure(stage: Stage, wanted: set[str], console: Console) -> None:
         ({"j"}, lambda: measure_long_waitlist(stage)),
         ({"k"}, lambda: measure_tracing(stage)),
         ({"l"}, lambda: measure_layouts(stage)),
+        ({"m"}, lambda: measure_ticket_mails(stage)),
         ({"h"}, lambda: measure_memory(stage)),
     )
     stage.echo(stage.scale.warm_calls, 64)

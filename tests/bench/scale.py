@@ -39,6 +39,7 @@ class Scale:
     long_waitlist_waiters: int
     long_waitlist_calls: int
     layout_changes: int
+    ticket_mails: int
 
 
 FULL = Scale(
@@ -66,6 +67,7 @@ FULL = Scale(
     long_waitlist_waiters=limits.WAITLIST_MAX,
     long_waitlist_calls=200,
     layout_changes=9,
+    ticket_mails=1_000,
 )
 
 QUICK = Scale(
@@ -93,4 +95,5 @@ QUICK = Scale(
     long_waitlist_waiters=1_000,
     long_waitlist_calls=20,
     layout_changes=2,
+    ticket_mails=100,
 )
