@@ -104,7 +104,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _train_id = _text(TRAIN_ID.pattern)
 _reference = _text(REFERENCE.pattern)
 _webhook_id = _text(r"[0-9a-f]{16}")
-_name = _text(r"[\x20-\x7e]{1,300}")  # of jobs and deliveries
+_name = _text(r"[\x20-\x7e]{1,300}")  # of jobs, deliveries and notices
 
 # A list, and the key of an item in its order.
 RECEIPTS: PageTokens[tuple[str, str, str]] = PageTokens("receipts", (_date, _train_id, _reference))
@@ -113,5 +113,6 @@ TRAINS: PageTokens[tuple[str]] = PageTokens("trains", (_train_id,))
 SECTION_ROWS: PageTokens[tuple[int, str]] = PageTokens("section", (_whole(1, limits.SEAT_NUMBERS_PER_RUN_MAX), _reference))
 WEBHOOKS: PageTokens[tuple[str]] = PageTokens("webhooks", (_webhook_id,))
 DELIVERIES: PageTokens[tuple[int, str]] = PageTokens("deliveries", (_whole(0, _MILLISECONDS_MAX), _name))
+NOTICES: PageTokens[tuple[int, str]] = PageTokens("notices", (_whole(0, _MILLISECONDS_MAX), _name))
 JOBS: PageTokens[tuple[str, str]] = PageTokens("jobs", (_name, _name))
 LAYOUT_OUTCOMES: PageTokens[tuple[str]] = PageTokens("layout outcomes", (_date,))

@@ -44,6 +44,7 @@ from app.usecases.bookings import BookingUseCases
 from app.usecases.holds import HoldUseCases
 from app.usecases.jobs import JobUseCases
 from app.usecases.layouts import LayoutUseCases
+from app.usecases.notices.notices import NoticeUseCases
 from app.usecases.train_runs import TrainRunUseCases
 from app.usecases.trains import TrainUseCases
 from app.usecases.users import UserUseCases
@@ -62,6 +63,8 @@ class UseCases:
     users: UserUseCases
     webhooks: WebhookUseCases
     jobs: JobUseCases
+    notices: NoticeUseCases
+    notice_sender_domain: str = ""
 
 
 def add_services(server: GuardedServer, use_cases: UseCases) -> tuple[str, ...]:
@@ -78,7 +81,10 @@ def add_services(server: GuardedServer, use_cases: UseCases) -> tuple[str, ...]:
         (user_pb2_grpc.add_UserServiceServicer_to_server, UserServicer(use_cases.users)),
         (webhook_pb2_grpc.add_WebhookServiceServicer_to_server, WebhookServicer(use_cases.webhooks)),
         (job_pb2_grpc.add_JobServiceServicer_to_server, JobServicer(use_cases.jobs)),
-        (notice_pb2_grpc.add_NoticeServiceServicer_to_server, NoticeServicer()),
+        (
+            notice_pb2_grpc.add_NoticeServiceServicer_to_server,
+            NoticeServicer(use_cases.notices, use_cases.notice_sender_domain),
+        ),
         (ticket_pb2_grpc.add_TicketServiceServicer_to_server, TicketServicer()),
     ]
     for add_to_server, servicer in servicers:

@@ -25,6 +25,7 @@ from app.pb.seatline.v1 import (
     hold_pb2_grpc,
     job_pb2_grpc,
     layout_pb2,
+    notice_pb2_grpc,
     passenger_pb2,
     sales_window_pb2,
     train_pb2,
@@ -145,6 +146,7 @@ class ApiClient:
         self.holds = hold_pb2_grpc.HoldServiceStub(channel)
         self.webhooks = webhook_pb2_grpc.WebhookServiceStub(channel)
         self.jobs = job_pb2_grpc.JobServiceStub(channel)
+        self.notices = notice_pb2_grpc.NoticeServiceStub(channel)
 
     async def book(
         self, run: Run, *travellers: str | Person, seconds: float | None = None, **asked: Any

@@ -6,8 +6,10 @@ services and their methods (`app/rpc`).
 
 import grpc
 
+from app.domain.people import domain_key
 from app.ports.call_observer import CallObserver, combine_call_observers
 from app.process.application import Application
+from app.process.bootstrap.notice_calls import build_notice_use_cases
 from app.process.connections import limit_connections
 from app.process.grpc_options import grpc_options
 from app.process.health import Health
@@ -68,5 +70,7 @@ def _add_services(server: GuardedServer, application: Application) -> tuple[str,
         users=UserUseCases(store, clock),
         webhooks=WebhookUseCases(store, clock, allow_private_addresses=settings.webhook_allow_private_addresses),
         jobs=JobUseCases(store, clock),
+        notices=build_notice_use_cases(application),
+        notice_sender_domain=domain_key(settings.notice_sender.rpartition("@")[2]),
     )
     return add_services(server, use_cases)

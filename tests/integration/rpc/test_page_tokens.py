@@ -10,7 +10,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
-from app.pb.seatline.v1 import booking_pb2, job_pb2, layout_pb2, train_pb2, train_run_pb2, webhook_pb2
+from app.pb.seatline.v1 import booking_pb2, job_pb2, layout_pb2, notice_pb2, train_pb2, train_run_pb2, webhook_pb2
 from app.rpc.services import methods_with_field
 from tests.support.clients import ApiClient, refusal
 from tests.support.world import TRAVEL_DATE, World
@@ -25,6 +25,7 @@ LISTS: dict[str, Message] = {
     "/seatline.v1.BookingService/ListSectionBookings": booking_pb2.ListSectionBookingsRequest(
         train_id="es9014", travel_date=TRAVEL_DATE, section="A"
     ),
+    "/seatline.v1.NoticeService/ListNotices": notice_pb2.ListNoticesRequest(email="desk@example.com"),
     "/seatline.v1.JobService/ListJobs": job_pb2.ListJobsRequest(),
     "/seatline.v1.WebhookService/ListWebhooks": webhook_pb2.ListWebhooksRequest(),
     "/seatline.v1.WebhookService/ListWebhookDeliveries": webhook_pb2.ListWebhookDeliveriesRequest(webhook_id=WEBHOOK),
@@ -88,5 +89,6 @@ def call(desk: ApiClient, method: str, request: Message) -> Any:
         "RunService": desk.train_runs,
         "JobService": desk.jobs,
         "WebhookService": desk.webhooks,
+        "NoticeService": desk.notices,
     }[service]
     return getattr(stub, name)(request, **desk._options)
