@@ -37,10 +37,10 @@ class NoticeStore(Protocol):
         Return their number.
         """
 
-    async def has_newer(self, notice: Notice) -> bool:
+    async def has_newer(self, notice: Notice, revision: int) -> bool:
         """Whether a notice of the same recipient, booking, channel and thread is being or was sent with newer content.
 
-        Newer is: SENT with a `content_revision` of at least this notice's revision; or SENDING with a higher revision.
+        Newer is: SENT with a `content_revision` of at least `revision`; or SENDING with a higher revision than the notice's.
         """
 
     async def record(self, notice: Notice) -> bool:

@@ -107,18 +107,18 @@ class Notices:
             update = {"$set": skipped, "$unset": {"is_open": ""}}
             return (await self._notices.update_many(older, update)).modified_count
 
-    async def has_newer(self, notice: Notice) -> bool:
+    async def has_newer(self, notice: Notice, revision: int) -> bool:
         """Whether a notice of the same thread is being or was sent with newer content.
 
-        Newer is: SENT with a `content_revision` of at least this notice's revision; or SENDING with a higher revision, or with
-        the same one and a higher id.
+        Newer is: SENT with a `content_revision` of at least `revision`; or SENDING with a higher revision than the notice's, or
+        with the same one and a higher id.
         """
         siblings = _siblings(notice)
         if siblings is None:
             return False
         sending = {"state": NoticeState.SENDING.value}
         newer = [
-            {"state": NoticeState.SENT.value, "content_revision": {"$gte": notice.revision}},
+            {"state": NoticeState.SENT.value, "content_revision": {"$gte": revision}},
             {**sending, "revision": {"$gt": notice.revision}},
             {**sending, "revision": notice.revision, "_id": {"$gt": notice.notice_id}},
         ]

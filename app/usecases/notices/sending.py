@@ -3,9 +3,9 @@
 Belongs here: the handler of the jobs that send, and the order of its steps. Does not belong here: what is decided
 (`app/domain/notices/sending.py`), what a notice says (`composing.py`), the provider's circuit and rate (`provider_gate.py`).
 
-The steps: begin the notice; read the booking as it is; decide; skip the older notices that this one replaces; skip it where
-newer content was or is being sent; compose; send; record. Each of two notices that replace each other begins before it looks
-for the other. So one of them finds the other, and the newer one is sent.
+The steps: begin the notice; read the booking as it is; decide; skip it where newer content was or is being sent; skip the older
+notices that this one replaces; look again for newer content; compose; send; record. Each of two notices that replace each other
+begins before it looks for the other. So one of them finds the other, and the newer one is sent.
 
 A worker that dies between the provider's acceptance and the record sends the notice again, under the same Message-ID: SMTP
 offers nothing better.
@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 from app.domain.jobs import Job, PermanentJobError, PostponedJob
 from app.domain.notices.copies import pdf_cause
-from app.domain.notices.notice import Notice, NoticeAttempt, NoticeState, SkipReason, notice_id
+from app.domain.notices.notice import Notice, NoticeAttempt, NoticeKind, NoticeState, SkipReason, notice_id
 from app.domain.notices.send_jobs import send_job
 from app.domain.notices.sending import (
     PDF_RETRY_PAUSE,
@@ -123,10 +123,20 @@ class NoticeSender:
         if isinstance(decision, Postpone):
             await self._notices.record(replace(notice, state=NoticeState.SCHEDULED, due_time=decision.due_time))
             return PostponedJob(decision.due_time)
-        await self._notices.supersede_older(notice, decision.content_revision, self._clock())
-        if await self._notices.has_newer(notice):
+        if await self._is_superseded(notice, decision):
             return await self._skip(notice, SkipReason.SUPERSEDED)
         return await self._send(notice, facts, decision)
+
+    async def _is_superseded(self, notice: Notice, send: Send) -> bool:
+        """Skip the older notices that this one replaces, unless newer content makes this one superfluous, and say so.
+
+        A notice that is superfluous already may skip no others: what was sent may be older than they are. One that looks again
+        finds only those that began after its own reading, and so have read at least as much, or content as new as its own.
+        """
+        if await self._notices.has_newer(notice, notice.revision):
+            return True
+        await self._notices.supersede_older(notice, send.content_revision, self._clock())
+        return await self._notices.has_newer(notice, send.content_revision)
 
     async def _send(self, notice: Notice, facts: SendingFacts, send: Send) -> PostponedJob | None:
         """Make one attempt, and record it."""
@@ -196,11 +206,12 @@ class NoticeSender:
         return None
 
     async def _let_pdf_follow(self, sent: Notice) -> None:
-        """Make the notice that brings the PDF which this one lacked, and its job."""
-        cause, now = pdf_cause(sent.cause), self._clock()
+        """Make the notice that brings the PDF which this one lacked, and its job. It says no more than that."""
+        cause, kind, now = pdf_cause(sent.cause), NoticeKind.TICKET, self._clock()
         following = replace(
             sent,
-            notice_id=notice_id(sent.kind, sent.reference, sent.addressee, cause, sent.channel),
+            kind=kind,
+            notice_id=notice_id(kind, sent.reference, sent.addressee, cause, sent.channel),
             cause=cause,
             due_time=now + PDF_RETRY_PAUSE,
             create_time=now,

@@ -108,6 +108,18 @@ async def test_a_change_that_was_sent_already_is_superseded(sale: Sale) -> None:
     assert (late.state, late.skip_reason, len(sale.mail.sent)) == (NoticeState.SKIPPED, SkipReason.SUPERSEDED, 1)
 
 
+async def test_a_superfluous_notice_does_not_take_a_newer_change_with_it(sale: Sale) -> None:
+    """The event of the first change came after a mail that told it already; the second change is told by nothing else."""
+    first = sale.sending.notice(await sale.booking(), NoticeKind.BOOKING_UPDATED, cause="first")
+    await sale.sent()
+    await sale.jane.move(sale.reference, seat_number=7)
+    second = sale.sending.notice(await sale.booking(), NoticeKind.SEAT_CHANGED, cause="second")
+    await sale.sending.schedule(first, replace(second, due_time=sale.sending.now + timedelta(seconds=30)))
+    await sale.sending.work(minutes=2)
+    assert [message.text.subject for message in sale.mail.sent[1:]] == ["SEAT_CHANGED: A-7; pdf attached"]
+    assert (await sale.stored(first)).skip_reason is SkipReason.SUPERSEDED
+
+
 async def test_a_ticket_that_is_sent_again_is_not_superseded(sale: Sale) -> None:
     await sale.sent()
     assert (await sale.sent(cause=resend_cause("again"))).state is NoticeState.SENT

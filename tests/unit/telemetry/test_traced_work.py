@@ -13,15 +13,19 @@ from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
 from app.domain.deliveries import OutcomeKind, SendOutcome
 from app.domain.events import Event, EventType
+from app.domain.notices.notice import Notice, NoticeChannelName, NoticeKind
 from app.domain.webhooks import make_webhook
 from app.notifications.webhook import WebhookChannel, webhook_trace_attributes
 from app.payments.stripe.sdk import HttpConnections
+from app.ports.notices import NoticeOutcome, NoticeOutcomeKind
 from app.telemetry.tracing.context import child_span, continue_trace, current_trace_parent, format_trace_parent
 from app.telemetry.tracing.work import (
     delivery_span,
     event_processing_spans,
+    notice_span,
     payment_request_span,
     record_delivery_outcome,
+    record_notice_outcome,
 )
 from app.usecases.payment_jobs import settlement_jobs
 from tests.support.webhook_receiver import LOOPBACK, answering, running_receiver
@@ -139,6 +143,31 @@ def test_a_webhook_delivery_span_has_the_status_and_no_secrets(
     assert (attributes.get("http.response.status_code"), attributes.get("error.type")) == (status, error)
     assert (sent.status.status_code is StatusCode.ERROR) is (error is not None)
     assert "h00k" not in sent.to_json()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "error"),
+    [
+        (NoticeOutcome(NoticeOutcomeKind.ACCEPTED, 250), 250, None),
+        (NoticeOutcome(NoticeOutcomeKind.REFUSED, 550, "550 at RCPT TO"), 550, "550"),
+        (NoticeOutcome(NoticeOutcomeKind.FAILED, detail="no answer"), None, "FAILED"),
+    ],
+)
+def test_a_notice_span_has_the_status_and_no_address(
+    exporter: InMemorySpanExporter, outcome: NoticeOutcome, status: int | None, error: str | None
+) -> None:
+    notice = Notice(
+        "TICKET 7QK2MZ - event email", NoticeKind.TICKET, NoticeChannelName.EMAIL, "7QK2MZ", RUN_ID, "-", (1,), SECRET,
+        "event", 1, NOW, NOW, trace_parent=_trace_parent("a"),
+    )  # fmt: skip
+    with notice_span(notice) as span:
+        record_notice_outcome(span, outcome)
+    (sent,) = exporter.get_finished_spans()
+    attributes = sent.attributes or {}
+    assert (sent.name, attributes["seatline.notice.kind"]) == ("send email notice", "TICKET")
+    assert (attributes.get("seatline.notice.status"), attributes.get("error.type")) == (status, error)
+    assert (sent.status.status_code is StatusCode.ERROR) is (error is not None)
+    assert SECRET not in sent.to_json()
 
 
 @pytest.mark.parametrize("flags", ["00", "01"])
