@@ -11,6 +11,7 @@ from tests.bench.results import Results
 
 RSS_MB_MAX = 150.0
 LAYOUT_CHANGE_MS_MAX = 250.0
+TICKET_PDF_MS_MAX = 20.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ FLOORS = (
     Floor("two_replicas_share_min", "two servers, the smaller one's fair share", 0.5, at_least=True),
     Floor("traced_to_untraced", "1 % of the calls traced, to none", 0.95, at_least=True),
     Floor("layout_change_p50", "removing a coach with 100 passengers, ms", LAYOUT_CHANGE_MS_MAX, at_least=False),
+    Floor("ticket_pdf_p50", "a ticket as PDF with its QR, ms", TICKET_PDF_MS_MAX, at_least=False),
     Floor("rss_mb_after_100k", "memory after 100,000 bookings, MB", RSS_MB_MAX, at_least=False),
     Floor("rss_growth_after_100k", "memory after more bookings, to before", 1.1, at_least=False),
 )

@@ -27,6 +27,7 @@ from tests.bench.parts.reads import measure_reads
 from tests.bench.parts.replicas import measure_replicas
 from tests.bench.parts.sale import measure_sale
 from tests.bench.parts.ticket_mails import measure_ticket_mails
+from tests.bench.parts.ticket_pdf import measure_ticket_pdf
 from tests.bench.parts.tracing import measure_tracing
 from tests.bench.parts.train_size import measure_train_size
 from tests.bench.parts.waitlist import measure_waitlist
@@ -87,6 +88,7 @@ def measure(stage: Stage, wanted: set[str], console: Console) -> None:
         ({"j"}, lambda: measure_long_waitlist(stage)),
         ({"k"}, lambda: measure_tracing(stage)),
         ({"l"}, lambda: measure_layouts(stage)),
+        ({"m"}, lambda: measure_ticket_pdf(stage.results)),
         ({"m"}, lambda: measure_ticket_mails(stage)),
         ({"h"}, lambda: measure_memory(stage)),
     )
