@@ -109,7 +109,7 @@ async def test_a_change_that_was_sent_already_is_superseded(sale: Sale) -> None:
 
 
 async def test_a_superfluous_notice_does_not_take_a_newer_change_with_it(sale: Sale) -> None:
-    """The event of the first change came after a mail that told it already; the second change is told by nothing else."""
+    """The event of the first change came after a mail that told it already; only its own notice tells the second change."""
     first = sale.sending.notice(await sale.booking(), NoticeKind.BOOKING_UPDATED, cause="first")
     await sale.sent()
     await sale.jane.move(sale.reference, seat_number=7)
