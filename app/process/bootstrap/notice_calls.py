@@ -6,6 +6,7 @@ memory, so that they are imported when needed.
 """
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from app.domain.notices.reminders import QuietHours
 from app.domain.notices.unsubscribe import UnsubscribeRequest
@@ -17,6 +18,9 @@ from app.process.bootstrap.tickets import build_ticket_signer
 from app.process.start_error import StartError
 from app.usecases.notices.notices import NoticeUseCases
 from app.usecases.notices.reading import NoticeReader
+
+if TYPE_CHECKING:
+    from app.tickets.signing import TicketSigner
 
 
 def build_notice_use_cases(application: Application) -> NoticeUseCases:
@@ -30,9 +34,13 @@ def build_notice_use_cases(application: Application) -> NoticeUseCases:
 
         return open_notice_writer(notice_mail_sender(settings))
 
+    @cache
+    def open_signer() -> "TicketSigner | None":
+        return build_ticket_signer(settings)
+
     def read_token(token: str) -> UnsubscribeRequest | None:
         try:
-            signer = build_ticket_signer(settings)
+            signer = open_signer()
         except (ImportError, StartError) as error:
             raise Refusal(Reason.TICKETS_UNAVAILABLE, "this server cannot read its ticket keys; see its settings") from error
         if signer is None:

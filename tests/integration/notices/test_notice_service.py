@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -14,10 +15,13 @@ from app.domain.notices.unsubscribe import UnsubscribeRequest
 from app.domain.people import email_key
 from app.domain.refusals import InvalidField
 from app.pb.seatline.v1 import notice_pb2
+from app.process.bootstrap.tickets import build_ticket_signer
+from app.store.in_memory import connect_in_memory
+from app.tickets.signing import make_key_file
 from app.usecases.notices.notices import NoticeUseCases
 from app.usecases.notices.reading import NoticeReader
 from tests.support.clients import ApiClient, RefusedCall, address, refusal
-from tests.support.world import World
+from tests.support.world import World, running_server, settings_for
 
 INVALID = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
 NOT_YOURS = (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
@@ -212,6 +216,27 @@ async def test_what_is_no_token_is_an_invalid_field(world: World, token: str) ->
     refused = await refusal(call(world.api_client(), "UnsubscribeByToken", notice_pb2.UnsubscribeByTokenRequest(token=token)))
 
     assert refused.says in (INVALID, (grpc.StatusCode.FAILED_PRECONDITION, "TICKETS_UNAVAILABLE"))
+
+
+async def test_the_token_of_a_mail_ends_its_kind(tmp_path: Path) -> None:
+    key_file = tmp_path / "key.pem"
+    make_key_file(key_file)
+    settings = settings_for(ticket_key_file=key_file)
+    signer = build_ticket_signer(settings)
+    assert signer is not None
+    async with running_server(settings, connect_in_memory()) as world:
+        jane = world.api_client("jane")
+        booking = await jane.book(await world.run(), "jane")
+        token = signer.unsubscribe_token(UnsubscribeRequest(NoticeKind.DELAYED, booking.reference, "-"))
+
+        answer = await call(world.api_client(), "UnsubscribeByToken", notice_pb2.UnsubscribeByTokenRequest(token=token))
+        forged = await refusal(
+            call(world.api_client(), "UnsubscribeByToken", notice_pb2.UnsubscribeByTokenRequest(token=f"{token[:-4]}AAAA"))
+        )
+
+        assert answer.kind == notice_pb2.NOTICE_KIND_DELAYED
+        assert not (await preferences_of(jane)).small_delays
+        assert (forged.says, forged.fields) == (INVALID, ("token",))
 
 
 def use_cases(world: World, found: UnsubscribeRequest | None) -> NoticeUseCases:
