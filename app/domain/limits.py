@@ -75,4 +75,5 @@ ENDED_HOLDS_PER_RUN_MAX = 500  # that a run remembers, 150 bytes each; the oldes
 
 AUTHORIZATION_SECONDS_MAX = 60  # oldest authorization that a sale uses; older ones are voided
 
+TICKET_RESENDS_PER_DAY_MAX = 5  # for each recipient of a booking: a lost mail, not a way to flood a mailbox
 INSPECTION_LIST_MINUTES_MAX = 60  # age of a list that decides on tickets, unless said otherwise: fetched before a train leaves

@@ -45,6 +45,7 @@ from app.usecases.holds import HoldUseCases
 from app.usecases.jobs import JobUseCases
 from app.usecases.layouts import LayoutUseCases
 from app.usecases.notices.notices import NoticeUseCases
+from app.usecases.tickets import TicketUseCases
 from app.usecases.train_runs import TrainRunUseCases
 from app.usecases.trains import TrainUseCases
 from app.usecases.users import UserUseCases
@@ -63,6 +64,7 @@ class UseCases:
     users: UserUseCases
     webhooks: WebhookUseCases
     jobs: JobUseCases
+    tickets: TicketUseCases
     notices: NoticeUseCases
     notice_sender_domain: str = ""
 
@@ -85,7 +87,10 @@ def add_services(server: GuardedServer, use_cases: UseCases) -> tuple[str, ...]:
             notice_pb2_grpc.add_NoticeServiceServicer_to_server,
             NoticeServicer(use_cases.notices, use_cases.notice_sender_domain),
         ),
-        (ticket_pb2_grpc.add_TicketServiceServicer_to_server, TicketServicer()),
+        (
+            ticket_pb2_grpc.add_TicketServiceServicer_to_server,
+            TicketServicer(use_cases.tickets, use_cases.notice_sender_domain),
+        ),
     ]
     for add_to_server, servicer in servicers:
         add_to_server(servicer, server)

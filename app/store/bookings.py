@@ -201,6 +201,15 @@ class Bookings:
         wanted = [booking for booking in decoded.values() if booking.is_live and _goes(booking, origin, destination)]
         return LiveBookings(wanted, last)
 
+    async def list_all(self, snapshot: Snapshot, run_id: str) -> list[Booking]:
+        """Return all bookings of a run, cancelled ones included, without unreadable ones."""
+        runs = await snapshot.find(self._runs, {"_id": run_id}, most=1, projection={"recent": 1})
+        archived = await snapshot.find(self._bookings, {"run_id": run_id}, most=BOOKINGS_PER_RUN_MAX)
+        recent: list[Document] = runs[0].get("recent", []) if runs else []
+        documents = {document["_id"]: document for document in (*archived, *recent)}
+        decoded = await decode_in_turns("bookings", list(documents.values()), booking_from)
+        return list(decoded.values())
+
     async def knows(self, snapshot: Snapshot, email: str) -> bool:
         """Whether anybody with that address ever booked or travelled."""
         wanted = any_of(email_keys(email))

@@ -10,6 +10,7 @@ from app.domain.people import domain_key
 from app.ports.call_observer import CallObserver, combine_call_observers
 from app.process.application import Application
 from app.process.bootstrap.notice_calls import build_notice_use_cases
+from app.process.bootstrap.ticket_calls import build_ticket_use_cases
 from app.process.connections import limit_connections
 from app.process.grpc_options import grpc_options
 from app.process.health import Health
@@ -70,6 +71,7 @@ def _add_services(server: GuardedServer, application: Application) -> tuple[str,
         users=UserUseCases(store, clock),
         webhooks=WebhookUseCases(store, clock, allow_private_addresses=settings.webhook_allow_private_addresses),
         jobs=JobUseCases(store, clock),
+        tickets=build_ticket_use_cases(application),
         notices=build_notice_use_cases(application),
         notice_sender_domain=domain_key(settings.notice_sender.rpartition("@")[2]),
     )
