@@ -76,7 +76,7 @@ def build_mail(message: NoticeMessage, now: datetime, *, sender: MailSender) -> 
     for header in _headers(message, now, sender):
         mail.set_raw(header.name, header)
     mail.set_content(message.text.plain, cte="quoted-printable")
-    mail.add_alternative(message.text.html, subtype="html", cte="quoted-printable")
+    mail.add_alternative(message.text.html, subtype="html", cte="base64")
     _add_attachments(mail, message.attachments)
     return mail
 
