@@ -12,6 +12,8 @@ from app.domain.jobs import PERIODIC_TASK_PREFIX, Job, JobState
 from app.domain.values import value
 
 # The kind of the jobs that bring a layout job to a run (`app/usecases/layout_fan_out.py`).
+# The field of a job's payload that names what its event is about; a booking for other kinds.
+_SUBJECT_FIELDS = {"write notices": "event_id", "announce delay": "run_id"}
 _UPDATE_RUN_LAYOUT = "update run layout"
 # An unreadable job is postponed by a minute (`app/store/jobs.py`).
 _POSTPONED_MAX = timedelta(minutes=1)
@@ -64,8 +66,11 @@ def wrong_job_origin(record: AuditedJob) -> Iterator[str]:
         name = f"{job.payload.get('layout_job_id')}:{job.payload.get('travel_date')}"
         if job.job_id != name:
             yield f"brings a layout job to a run, and is not named after both: {name}"
-    elif event is not None and job.payload.get("reference") != event.subject:
-        yield f"is about booking {job.payload.get('reference')}, and its event about {event.subject}"
+    elif event is not None:
+        field, about = _SUBJECT_FIELDS.get(job.kind, "reference"), event.subject
+        expected = event.event_id if field == "event_id" else about
+        if job.payload.get(field) != expected:
+            yield f"is about {field} {job.payload.get(field)}, and its event {event.event_id} about {about}"
     trace_parent = job.payload.get("trace_parent", "")
     if trace_parent and event is not None and trace_parent != event.trace_parent:
         yield "has another trace than its event"

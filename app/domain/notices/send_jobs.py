@@ -20,4 +20,5 @@ def send_job(notice: Notice) -> Job:
     """Return the job that sends a notice, due when the notice is. Its payload has `notice_id`."""
     kind = SEND_KINDS[notice.channel]
     payload = {"notice_id": notice.notice_id}
-    return Job(f"{kind} {notice.notice_id}", kind, payload, notice.due_time, notice.create_time)
+    due_time = max(notice.due_time, notice.create_time)  # a notice at once is due when its event happened
+    return Job(f"{kind} {notice.notice_id}", kind, payload, due_time, notice.create_time)
