@@ -59,6 +59,7 @@ def seatline(*arguments: str, **settings: str) -> subprocess.CompletedProcess[st
 class SeatlineProcess:
     """A started process of the service. Its log is `<data_dir>.log`, even without that folder."""
 
+    module = "app"
     arguments: tuple[str, ...]
 
     def __init__(self, data_dir: Path, *options: str, **settings: str) -> None:
@@ -66,7 +67,7 @@ class SeatlineProcess:
         self.log = data_dir.with_suffix(".log")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app", *self.arguments, *options],
+                [sys.executable, "-m", self.module, *self.arguments, *options],
                 cwd=REPOSITORY,
                 env=environment(data_dir, **settings),
                 stdout=log,
