@@ -12,10 +12,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
-from app.domain.booking import Booking
 from app.domain.jobs import Job, PermanentJobError, PostponedJob
 from app.domain.limits import DEPARTURE_REMINDER_MINUTES_DEFAULT
-from app.domain.notices.notice import Notice, NoticeChannelName, NoticeKind, NoticeState
+from app.domain.notices.notice import NoticeChannelName, NoticeKind
 from app.domain.notices.reminder_notices import SoldBooking, reminded_recipients, reminders_for
 from app.domain.notices.reminders import (
     REMINDER_JOBS,
@@ -25,7 +24,6 @@ from app.domain.notices.reminders import (
     reminder_stop,
     reminder_time,
 )
-from app.domain.notices.send_jobs import send_job
 from app.domain.refusals import Reason, Refusal
 from app.domain.run.run_schedule import RunSchedule
 from app.jobs.handlers import JobHandler, for_each_job
@@ -33,6 +31,7 @@ from app.ports.clock import Clock
 from app.store.bookings import LiveBookings
 from app.store.snapshots import Snapshot
 from app.store.store import Store
+from app.usecases.notices.scheduling import schedule_notices
 
 # Jobs of one batch at a time: each reads a run, and may make hundreds of notices.
 _AT_ONCE_MAX = 8
@@ -96,18 +95,6 @@ class Reminders:
                     look = look_time(kind, schedule, stop, minutes_before, self._quiet, now)
                     await self._store.jobs.bring_forward(reminder_job(kind, run_id, stop, now).job_id, look or now)
 
-    async def due_time(self, notice: Notice, booking: Booking, schedule: RunSchedule) -> datetime | None:
-        """Return when a reminder is due by the expected times of its run.
-
-        None for other notices, and where nobody is reminded any more.
-        """
-        if notice.kind not in REMINDER_JOBS:
-            return None
-        is_departure = notice.kind is NoticeKind.DEPARTURE_REMINDER
-        minutes_before = await self._minutes_before(booking.journey.train_id) if is_departure else 0
-        stop = reminder_stop(notice.kind, booking.journey)
-        return reminder_time(notice.kind, schedule, stop, minutes_before, self._quiet)
-
     # -- the job of a stop
 
     async def _run_job(self, kind: NoticeKind, job: Job) -> None:
@@ -147,10 +134,7 @@ class Reminders:
         notices = [
             notice for booked in sold for notice in reminders_for(kind, booked, planned, preferences, self._enabled, now)
         ]
-        await self._store.notices.insert_if_absent(notices)
-        await self._store.jobs.insert_if_absent(
-            [send_job(notice) for notice in notices if notice.state is NoticeState.SCHEDULED]
-        )
+        await schedule_notices(self._store, notices)
 
     # -- reading
 

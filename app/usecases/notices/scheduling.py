@@ -1,6 +1,7 @@
 """Storing notices with the jobs that send them.
 
-Belongs here: the order of both. Does not belong here: which notices there are (`writing.py`, `delay_announcements.py`).
+Belongs here: the order of both. Does not belong here: which notices there are (`writing.py`, `delay_announcements.py`,
+`reminders.py`).
 """
 
 from collections.abc import Sequence

@@ -211,16 +211,6 @@ async def test_reminders_come_forward_when_a_delay_ends(world: ReminderWorld) ->
     assert await world.reminded(ARRIVAL) == {JANE: ARRIVES_PARIS - 30 * MINUTE}
 
 
-async def test_a_reminder_that_was_made_before_a_delay_is_due_later(world: ReminderWorld) -> None:
-    booking = await world.sell("jane")
-    await world.work_until(DEPARTS_LONDON - 3 * HOUR)
-    (notice,) = await world.notices(DEPARTURE)
-    await world.send(asks_to_delay(90))
-    run = await world.store.runs.get(world.run_id)
-    assert await world.reminders.due_time(notice, booking, run.schedule) == DEPARTS_LONDON - 90 * MINUTE
-    assert await world.reminders.due_time(replace(notice, kind=NoticeKind.TICKET), booking, run.schedule) is None
-
-
 async def test_nobody_is_reminded_of_a_run_that_is_cancelled(world: ReminderWorld) -> None:
     await world.sell("jane")
     await world.work_until(DEPARTS_LONDON - 4 * HOUR)
