@@ -1,4 +1,4 @@
-"""A day of one run: everybody has each mail once, whatever becomes of workers and of the mail server.
+"""A day of one run: everybody has each mail once, whatever happens to workers and to the mail server.
 
 The passengers have names in ten scripts. A real aiosmtpd refuses, breaks off and stalls; two workers are killed, each while the
 server has accepted a mail and the worker does not know. The clock of all processes is moved from the sale to the arrival.

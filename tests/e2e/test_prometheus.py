@@ -12,6 +12,7 @@ import grpc
 import httpx
 
 from app.pb.seatline.v1 import booking_pb2
+from app.tickets.signing import make_key_file
 from deploy.observability.generate import GROUPS, ROWS
 from deploy.observability.objective import FAILURE_CODES
 from deploy.observability.rules import alerts
@@ -71,7 +72,14 @@ async def _observed(folder: Path) -> AsyncIterator[tuple[PrometheusProcess, grpc
         server_process(folder / "server", SEATLINE_METRICS_LISTEN=listen["server-0"], **SETTINGS) as server,
     ):
         uri = f"mongodb://{LOOPBACK}:{_port_of(server.mongod().cmdline())}/?directConnection=true"
-        settings = {**SETTINGS, "SEATLINE_MONGODB_URI": uri, "SEATLINE_METRICS_LISTEN": listen["worker-0"]}
+        make_key_file(folder / "ticket-key.pem")
+        settings = {
+            **SETTINGS,
+            "SEATLINE_MONGODB_URI": uri,
+            "SEATLINE_METRICS_LISTEN": listen["worker-0"],
+            "SEATLINE_NOTICE_CHANNELS": "log",
+            "SEATLINE_TICKET_KEY_FILE": str(folder / "ticket-key.pem"),
+        }
         async with (
             worker_process(folder / "worker", **settings),
             grpc.aio.insecure_channel(server.target) as channel,

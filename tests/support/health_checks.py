@@ -18,7 +18,9 @@ from tests.support.clients import CALL_SECONDS_MAX, ApiClient, decoded, refusal
 from tests.support.world import eventually
 
 LIVENESS = "liveness"
-SERVICES = tuple(f"seatline.v1.{name}Service" for name in ("Booking", "Hold", "Job", "Run", "Train", "User", "Webhook"))
+SERVICES = tuple(
+    f"seatline.v1.{name}Service" for name in ("Booking", "Hold", "Job", "Notice", "Run", "Ticket", "Train", "User", "Webhook")
+)
 
 
 async def health(channel: grpc.aio.Channel, name: str = "") -> str:

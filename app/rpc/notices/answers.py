@@ -8,6 +8,7 @@ from app.domain.notices.notice import WHOLE_BOOKING, Notice, NoticeChannelName, 
 from app.domain.notices.preferences import NotificationPreferences
 from app.pb.seatline.v1 import notice_pb2
 from app.ports.notices import NoticeText
+from app.rpc.notices import wire_names
 from app.rpc.wire_values import timestamp
 
 
@@ -17,13 +18,13 @@ def notice(value: Notice, *, for_operator: bool, sender_domain: str) -> notice_p
     detail = value.attempts[-1].detail if for_operator and value.attempts else ""
     return notice_pb2.Notice(
         notice_id=value.notice_id,
-        kind=notice_pb2.NoticeKind.Value(f"NOTICE_KIND_{value.kind.value}"),
+        kind=wire_names.KINDS[value.kind],
         reference=value.reference,
         passenger_numbers=value.passenger_numbers,
         is_whole_booking=value.addressee == WHOLE_BOOKING,
-        channel=notice_pb2.NoticeChannel.Value(f"NOTICE_CHANNEL_{value.channel.name}"),
-        state=notice_pb2.NoticeState.Value(f"NOTICE_STATE_{value.state.value}"),
-        skip_reason=_skip_reason(value),
+        channel=wire_names.CHANNELS[value.channel],
+        state=wire_names.STATES[value.state],
+        skip_reason=wire_names.SKIP_REASONS[value.skip_reason],
         due_time=timestamp(value.due_time),
         create_time=timestamp(value.create_time),
         final_time=None if value.final_time is None else timestamp(value.final_time),
@@ -38,7 +39,7 @@ def preferences(address: str, value: NotificationPreferences) -> notice_pb2.Noti
     return notice_pb2.NotificationPreferences(
         email=address,
         language=value.language.value,
-        channels=[notice_pb2.NoticeChannel.Value(f"NOTICE_CHANNEL_{channel.name}") for channel in value.channels],
+        channels=[wire_names.CHANNELS[channel] for channel in value.channels],
         phone=value.phone,
         departure_reminders=value.departure_reminders,
         arrival_reminders=value.arrival_reminders,
@@ -50,8 +51,3 @@ def preferences(address: str, value: NotificationPreferences) -> notice_pb2.Noti
 def preview(text: NoticeText) -> notice_pb2.PreviewNoticeResponse:
     """Return the words of a notice."""
     return notice_pb2.PreviewNoticeResponse(subject=text.subject, plain_text=text.plain, html=text.html, short_text=text.short)
-
-
-def _skip_reason(value: Notice) -> notice_pb2.NoticeSkipReason.ValueType:
-    reason = "UNSPECIFIED" if value.skip_reason is None else value.skip_reason.value
-    return notice_pb2.NoticeSkipReason.Value(f"NOTICE_SKIP_REASON_{reason}")

@@ -14,11 +14,8 @@ from app.domain.notices.unsubscribe import TOKEN_LENGTH_MAX
 from app.domain.refusals import InvalidField
 from app.pb.seatline.v1 import notice_pb2
 from app.rpc import fields
+from app.rpc.notices.wire_names import CHOOSABLE_BY_NUMBER, KINDS_BY_NUMBER
 
-_CHANNELS = {
-    notice_pb2.NOTICE_CHANNEL_EMAIL: NoticeChannelName.EMAIL,
-    notice_pb2.NOTICE_CHANNEL_SMS: NoticeChannelName.SMS,
-}
 _CHANNELS_MAX = 10  # entries of a request; each channel counts once
 _PHONE_LENGTH_MAX = 32
 
@@ -35,10 +32,10 @@ def optional_reference(text: str) -> str:
 
 def kind(number: notice_pb2.NoticeKind.ValueType) -> NoticeKind:
     """Return a kind of notices, which is required."""
-    try:
-        return NoticeKind(notice_pb2.NoticeKind.Name(number).removeprefix("NOTICE_KIND_"))
-    except ValueError:
-        raise InvalidField("kind", "is required: say which notice") from None
+    found = KINDS_BY_NUMBER.get(number)
+    if found is None:
+        raise InvalidField("kind", "is required: say which notice")
+    return found
 
 
 def language(text: str, field: str) -> Language:
@@ -59,9 +56,9 @@ def _channels(message: notice_pb2.NotificationPreferences) -> tuple[NoticeChanne
     if len(message.channels) > _CHANNELS_MAX:
         raise InvalidField("preferences.channels", f"has {len(message.channels)} entries; at most {_CHANNELS_MAX}")
     for index, number in enumerate(message.channels):
-        if number not in _CHANNELS:
+        if number not in CHOOSABLE_BY_NUMBER:
             raise InvalidField(f"preferences.channels[{index}]", "needs to be EMAIL or SMS")
-    return tuple(dict.fromkeys(_CHANNELS[number] for number in message.channels))
+    return tuple(dict.fromkeys(CHOOSABLE_BY_NUMBER[number] for number in message.channels))
 
 
 # What the mask may name, and how each field is read.

@@ -9,6 +9,7 @@ from app.pb.seatline.v1 import notice_pb2
 from app.rpc import fields, page_filling, paging
 from app.rpc.context import CallContext
 from app.rpc.notices import answers, requests
+from app.rpc.notices.wire_names import KINDS
 from app.store.notices import notice_key
 from app.usecases.notices.notices import NoticeUseCases
 
@@ -56,7 +57,7 @@ class NoticeServicer:
     ) -> notice_pb2.UnsubscribeByTokenResponse:
         """End what a token names."""
         kind = await self._notices.unsubscribe(requests.token(request.token))
-        return notice_pb2.UnsubscribeByTokenResponse(kind=notice_pb2.NoticeKind.Value(f"NOTICE_KIND_{kind.value}"))
+        return notice_pb2.UnsubscribeByTokenResponse(kind=KINDS[kind])
 
     async def PreviewNotice(
         self, request: notice_pb2.PreviewNoticeRequest, context: CallContext

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from app.pb.seatline.v1 import booking_pb2, disruption_pb2, hold_pb2, layout_pb2, train_pb2, train_run_pb2
+from app.pb.seatline.v1 import booking_pb2, disruption_pb2, hold_pb2, layout_pb2, ticket_pb2, train_pb2, train_run_pb2
 from app.rpc.services import methods_with_field
 from tests.integration.rpc.test_page_tokens import call
 from tests.support.clients import Run, person, refusal
@@ -52,6 +52,7 @@ DATES: dict[tuple[str, str], Message] = {
         train_id="t",
         operations=[layout_pb2.LayoutOperation(remove_coach=layout_pb2.RemoveCoach(name="2"))],
     ),
+    ("/seatline.v1.TicketService/GetInspectionPackage", "travel_date"): ticket_pb2.GetInspectionPackageRequest(train_id="t"),
 }
 NO_TRAVEL_DATES = ["0001-01-01", "0001-01-08", "1969-12-31", "2200-01-01", "9999-12-24", "9999-12-31", "10000-01-01"]
 
