@@ -28,6 +28,7 @@ from app.pb.seatline.v1 import (
     notice_pb2_grpc,
     passenger_pb2,
     sales_window_pb2,
+    ticket_pb2_grpc,
     train_pb2,
     train_pb2_grpc,
     train_run_pb2,
@@ -147,6 +148,7 @@ class ApiClient:
         self.webhooks = webhook_pb2_grpc.WebhookServiceStub(channel)
         self.jobs = job_pb2_grpc.JobServiceStub(channel)
         self.notices = notice_pb2_grpc.NoticeServiceStub(channel)
+        self.tickets = ticket_pb2_grpc.TicketServiceStub(channel)
 
     async def book(
         self, run: Run, *travellers: str | Person, seconds: float | None = None, **asked: Any

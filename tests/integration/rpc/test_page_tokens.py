@@ -90,5 +90,6 @@ def call(desk: ApiClient, method: str, request: Message) -> Any:
         "JobService": desk.jobs,
         "WebhookService": desk.webhooks,
         "NoticeService": desk.notices,
+        "TicketService": desk.tickets,
     }[service]
     return getattr(stub, name)(request, **desk._options)
