@@ -14,6 +14,7 @@ from app.store.payments import make_payment_indexes
 from app.store.run_lists import make_run_list_indexes
 from app.store.run_tombstones import make_tombstone_index
 from app.store.runs import CLOCK_STATE_INDEX
+from app.store.ticket_resends import make_ticket_resend_indexes
 from app.store.train_versions import make_train_version_indexes
 from app.store.webhooks import make_webhook_indexes
 
@@ -58,3 +59,4 @@ async def make_indexes(database: Database) -> None:
     await make_webhook_indexes(database)
     await make_delivery_indexes(database)
     await make_notice_indexes(database)
+    await make_ticket_resend_indexes(database)

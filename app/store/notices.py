@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.domain.notices.copies import RESEND_PREFIX, thread_of
+from app.domain.notices.copies import thread_of
 from app.domain.notices.notice import Notice, NoticeState, NoticeThread, SkipReason
 from app.store.adapter import adapter_of
 from app.store.driver import Collection, Database, Document, insert_absent, translate_outages
@@ -24,7 +24,7 @@ RECIPIENT_INDEX = "notices_by_recipient"
 OPEN_INDEX = "notices_open"
 LIFETIME_INDEX = "notices_lifetime"
 # A traveller who asks about a mail does so within a season; claims for delays are made within three months.
-_LIFETIME_SECONDS = 90 * 24 * 3_600
+LIFETIME_SECONDS = 90 * 24 * 3_600
 # Notices of one insert; a notice is some hundred bytes, and one message holds 48 MB.
 _INSERT_BATCH = 1_000
 # Delay notices of one booking that are read: those of ten recipients over three channels, for some twenty changes of the delay.
@@ -51,7 +51,7 @@ async def make_notice_indexes(database: Database) -> None:
         counted = [("is_open", 1), ("due_time", 1), ("channel", 1), ("attempt_count", 1)]
         await notices.create_index(counted, name=OPEN_INDEX, partialFilterExpression={"is_open": True})
         # MongoDB itself deletes what is too old.
-        await notices.create_index("create_time", name=LIFETIME_INDEX, expireAfterSeconds=_LIFETIME_SECONDS)
+        await notices.create_index("create_time", name=LIFETIME_INDEX, expireAfterSeconds=LIFETIME_SECONDS)
 
 
 def notice_key(notice: Notice) -> NoticeKey:
@@ -168,13 +168,6 @@ class Notices:
             return ((time - _EPOCH) // _MILLISECOND if isinstance(time, datetime) else 0), str(document["_id"])
 
         return await read_page("notices", fetch, key_of, notice_from, after, limit)
-
-    async def list_resends(self, reference: str, since: datetime, limit: int) -> list[Notice]:
-        """Return the notices made since then by which a booking's tickets are sent again, the oldest first."""
-        query = {"reference": reference, "create_time": {"$gte": since}, "cause": {"$regex": f"^{RESEND_PREFIX}"}}
-        with translate_outages():
-            found = await self._notices.find(query).sort([("create_time", 1), ("_id", 1)]).limit(limit).to_list(limit)
-        return decode_all("notices", found, notice_from).values
 
 
 def notices_query(recipient_key: str, reference: str) -> Document:

@@ -21,6 +21,7 @@ from app.store.run_schedules import RunSchedules
 from app.store.runs import TrainRuns
 from app.store.snapshots import Snapshots
 from app.store.statistics import StatisticsQueries
+from app.store.ticket_resends import TicketResends
 from app.store.train_versions import TrainVersions
 from app.store.trains import Trains
 from app.store.users import Users
@@ -47,6 +48,7 @@ class Store:
     webhooks: Webhooks
     deliveries: Deliveries
     notices: Notices
+    ticket_resends: TicketResends
     preferences: NotificationPreferencesStore
     statistics: StatisticsQueries
 
@@ -71,6 +73,7 @@ def open_store(database: Database, *, jobs_kept_seconds: float) -> Store:
         webhooks=Webhooks(database),
         deliveries=Deliveries(database),
         notices=Notices(database),
+        ticket_resends=TicketResends(database),
         preferences=NotificationPreferencesStore(database),
         statistics=StatisticsQueries(database),
     )

@@ -6,7 +6,7 @@ Belongs here: the use cases around tickets. Does not belong here: drawing and si
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from app.domain import limits
 from app.domain.booking import Booking, BookingState, Passenger
 from app.domain.notices.copies import resend_cause
 from app.domain.notices.from_events import NoticeCause, make_notices
-from app.domain.notices.notice import Notice, NoticeChannelName, NoticeKind
+from app.domain.notices.notice import Notice, NoticeChannelName, NoticeKind, notice_id
 from app.domain.notices.preferences import DEFAULT_PREFERENCES, Language
 from app.domain.notices.recipients import Recipient, all_recipients_of, booker_of
 from app.domain.notices.send_jobs import send_job
@@ -22,7 +22,7 @@ from app.domain.people import Caller
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.rules.access import require_visible
 from app.domain.run.train_run import run_id
-from app.domain.ticket.inspection import InspectionList, encode_list, list_tickets
+from app.domain.ticket.inspection import InspectionList, ListedState, encode_list, list_tickets
 from app.domain.ticket.ticket import Ticket, make_ticket
 from app.ports.clock import Clock
 from app.ports.notices import DocumentError, TicketDocuments, TicketFormat
@@ -33,6 +33,9 @@ from app.store.store import Store
 # Documents that are made or wait for a thread at a time: with two threads, the last waits for about half a second.
 DOCUMENTS_MAX = 32
 _RETRY_SECONDS = 1.0
+# What clients accept by default in one message, less the signature and the keys. 5,000 tickets have 0.7 MB, with the longest
+# names and numbers 1.1 MB. Only a train that is sold leg by leg, or cancelled by thousands, comes near.
+INSPECTION_LIST_BYTES_MAX = 4 * 2**20 - 16 * 2**10
 _MEDIA_TYPES: Mapping[TicketFormat, str] = {
     TicketFormat.PDF: "application/pdf",
     TicketFormat.PNG: "image/png",
@@ -133,19 +136,22 @@ class TicketUseCases:
         booking, _ = await self._read(caller, reference)
         recipient = _recipient(booking, number, caller)
         now = self._clock()
-        earlier = await self._earlier_resends(booking, recipient, resend_cause(request), now)
-        if earlier:
-            return earlier
-        found = await self._store.preferences.find([recipient.email_key])
-        cause = NoticeCause(NoticeKind.TICKET, resend_cause(request), booking.revision, now)
-        numbers, preferences = recipient.passenger_numbers, found.get(recipient.email_key, DEFAULT_PREFERENCES)
-        notices = make_notices(cause, booking, recipient, numbers, preferences, self._channels, now)
-        await self._store.notices.insert_if_absent(notices)
-        await self._store.jobs.insert_if_absent([send_job(notice) for notice in notices])
+        await self._take_slot(reference, recipient, request, now)
+        notices = await self._resent(reference, recipient, resend_cause(request))
+        if not notices:
+            notices = await self._make_again(booking, recipient, resend_cause(request), now)
+            await self._store.notices.insert_if_absent(notices)
+        # Of a repeated request, too: the server that took the first one may have died before this line.
+        await self._store.jobs.insert_if_absent([send_job(notice) for notice in notices if not notice.is_final])
         return notices
 
     async def inspect(self, train_id: str, travel_date: str) -> SignedList:
-        """Return the signed list of a run's tickets as of one moment. Refuses TRAIN_RUN_NOT_FOUND, TICKETS_UNAVAILABLE."""
+        """Return the signed list of a run's tickets as of one moment.
+
+        It is at most INSPECTION_LIST_BYTES_MAX: a longer one is without cancelled tickets and those without a seat, which an
+        inspector then sees as unknown. So is a booking that cannot be read. Refuses TRAIN_RUN_NOT_FOUND, and
+        TICKETS_UNAVAILABLE, also for a list that is too long even so.
+        """
         run_key, parts = run_id(train_id, travel_date), await self._parts()
 
         async def of_one_moment(snapshot: Snapshot) -> tuple[VersionedSchedule | None, list[Booking]]:
@@ -158,7 +164,7 @@ class TicketUseCases:
             raise Refusal(Reason.TRAIN_RUN_NOT_FOUND, f"train {train_id} does not run on {travel_date}")
         tickets = list_tickets(bookings)
         inspection = InspectionList(train_id, travel_date, run.version, issue_time, parts.signer.key_id, tickets)
-        content = encode_list(inspection)
+        inspection, content = await asyncio.to_thread(encode_bounded, inspection)
         return SignedList(inspection, content, parts.signer.sign(content), parts.signer.keys.public_keys)
 
     async def _read(self, caller: Caller, reference: str) -> tuple[Booking, VersionedSchedule]:
@@ -190,26 +196,41 @@ class TicketUseCases:
         if self._in_work >= DOCUMENTS_MAX:
             raise Refusal(Reason.TOO_MANY_CALLS, "too many tickets are being made", retry_seconds=_RETRY_SECONDS)
         self._in_work += 1
+        # A document that is being drawn goes on when its caller leaves, and counts until it is done.
+        drawing = asyncio.create_task(_document(parts, ticket, ticket_format, language, attendee))
+        drawing.add_done_callback(self._document_done)
         try:
-            return await asyncio.shield(_document(parts, ticket, ticket_format, language, attendee))
+            return await asyncio.shield(drawing)
         except DocumentError as error:
             raise Refusal(Reason.TICKETS_UNAVAILABLE, "this ticket cannot be made at present") from error
-        finally:
-            self._in_work -= 1
 
-    async def _earlier_resends(self, booking: Booking, recipient: Recipient, cause: str, now: datetime) -> list[Notice]:
-        """Return the notices that the same request made. Refuses where there were enough of other requests today."""
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        most = limits.TICKET_RESENDS_PER_DAY_MAX * len(NoticeChannelName) * (limits.PASSENGERS_PER_BOOKING_MAX + 1)
-        today = await self._store.notices.list_resends(booking.reference, midnight, most)
-        same_request = [notice for notice in today if notice.cause == cause]
-        if any(notice.addressee != recipient.addressee for notice in same_request):
-            raise Refusal(Reason.REQUEST_ID_REUSED, "request_id was sent with another passenger_number; choose a new one")
-        causes = {notice.cause for notice in today if notice.addressee == recipient.addressee}
-        if not same_request and len(causes) >= limits.TICKET_RESENDS_PER_DAY_MAX:
-            wait = (midnight + timedelta(days=1) - now).total_seconds()
+    def _document_done(self, drawing: asyncio.Task[bytes]) -> None:
+        self._in_work -= 1
+        if not drawing.cancelled():
+            drawing.exception()  # retrieved, so that asyncio does not log the error of a caller who has left
+
+    async def _take_slot(self, reference: str, recipient: Recipient, request: str, now: datetime) -> None:
+        """Refuse a request beyond the day's bound, and one whose id was sent with another recipient."""
+        slots = limits.TICKET_RESENDS_PER_DAY_MAX
+        addressee = await self._store.ticket_resends.take(reference, recipient.addressee, request, now, slots)
+        if addressee is None:
+            midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+            wait = (midnight - now).total_seconds()
             raise Refusal(Reason.TOO_MANY_RESENDS, "these tickets were sent again often enough today", retry_seconds=wait)
-        return same_request
+        if addressee != recipient.addressee:
+            raise Refusal(Reason.REQUEST_ID_REUSED, "request_id was sent with another passenger_number; choose a new one")
+
+    async def _resent(self, reference: str, recipient: Recipient, cause: str) -> list[Notice]:
+        """Return the notices that an earlier request with this cause made, by channel."""
+        ids = [notice_id(NoticeKind.TICKET, reference, recipient.addressee, cause, channel) for channel in NoticeChannelName]
+        found = await self._store.notices.find(ids)
+        return [found[each] for each in ids if each in found]
+
+    async def _make_again(self, booking: Booking, recipient: Recipient, cause: str, now: datetime) -> list[Notice]:
+        found = await self._store.preferences.find([recipient.email_key])
+        preferences, numbers = found.get(recipient.email_key, DEFAULT_PREFERENCES), recipient.passenger_numbers
+        ticket = NoticeCause(NoticeKind.TICKET, cause, booking.revision, now)
+        return make_notices(ticket, booking, recipient, numbers, preferences, self._channels, now)
 
 
 async def _document(
@@ -220,6 +241,16 @@ async def _document(
     if ticket_format is TicketFormat.PNG:
         return await parts.documents.png(ticket, language)
     return await parts.documents.calendar([ticket], language, cancelled=False, organizer=parts.organizer, attendee=attendee)
+
+
+def encode_bounded(inspection: InspectionList) -> tuple[InspectionList, bytes]:
+    """Return a list that one answer can hold, and its bytes: the list, or else the one of the tickets with seats alone."""
+    seated = tuple(ticket for ticket in inspection.tickets if ticket.state is ListedState.CONFIRMED)
+    for candidate in (inspection, replace(inspection, tickets=seated)):
+        content = encode_list(candidate)
+        if len(content) <= INSPECTION_LIST_BYTES_MAX:
+            return candidate, content
+    raise Refusal(Reason.TICKETS_UNAVAILABLE, f"a list of {len(seated)} tickets is too large for one answer")
 
 
 def _find_passenger(booking: Booking, number: int) -> Passenger:

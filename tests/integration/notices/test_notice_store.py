@@ -40,6 +40,7 @@ from app.store.notices import (
     notices_query,
 )
 from app.store.statistics import StatisticsQueries, due_notices_pipeline
+from app.store.ticket_resends import TicketResends
 
 # The present, since databases drop what is too old; in milliseconds, as they store time.
 NOW = datetime.now(UTC).replace(microsecond=250_000)
@@ -256,14 +257,6 @@ async def test_an_unreadable_notice_hides_no_other(notices: Notices, database: D
     assert refusal.value.reason is Reason.RECORD_UNREADABLE
 
 
-async def test_the_tickets_that_were_sent_again_are_listed_oldest_first(notices: Notices) -> None:
-    again = [made(5, NoticeKind.TICKET, cause=resend_cause(name)) for name in "ab"]
-    again[0] = replace(again[0], create_time=NOW + timedelta(seconds=1))
-    before = made(5, NoticeKind.TICKET, cause=resend_cause("c"), create_time=NOW - timedelta(days=1))
-    await notices.insert_if_absent([*again, before, made(5, NoticeKind.TICKET)])
-    assert await notices.list_resends("7QK2MZ", NOW, 10) == again[::-1]
-
-
 async def test_due_notices_are_counted_by_channel_with_the_age_of_those_that_nobody_tried(
     notices: Notices, database: Database
 ) -> None:
@@ -332,7 +325,7 @@ async def test_notices_are_deleted_after_ninety_days(real_database: Database) ->
         lambda database: Notices(database).record(made()),
         lambda database: Notices(database).last_told_minutes("7QK2MZ", [JANE]),
         lambda database: Notices(database).list_page(JANE, "", None, 10),
-        lambda database: Notices(database).list_resends("7QK2MZ", NOW, 10),
+        lambda database: TicketResends(database).take("7QK2MZ", "-", "x", NOW, 5),
     ],
 )
 async def test_an_outage_is_a_refusal(ask: Callable[[Database], Awaitable[object]]) -> None:

@@ -126,7 +126,9 @@ class ResendTicketRequest(message.Message):
     passenger_number: builtins.int
     """The passenger to send to. 0: the booker, all tickets."""
     request_id: builtins.str
-    """Required, 1 to 64 printable ASCII characters chosen by the client. The same request_id sends once."""
+    """Required, 1 to 64 printable ASCII characters chosen by the client. It names a request on this booking: the same request_id
+    sends once, also when it is repeated on another day. On another booking it is another request.
+    """
     def __init__(
         self,
         *,

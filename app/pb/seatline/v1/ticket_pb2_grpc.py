@@ -68,16 +68,20 @@ class TicketServiceServicer:
     def ResendTicket(self, request, context):
         """Sends the tickets of a booking again: to its booker all of them, or to one passenger that passenger's. At most 5 times a day
         (UTC) for each recipient of a booking. Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND (no such
-        booking; for operators), ALREADY_EXISTS (the request_id was sent with another body), FAILED_PRECONDITION (the booking is
-        cancelled, nobody has a seat yet, or no channel is set up), RESOURCE_EXHAUSTED with RetryInfo (often enough today).
+        booking; for operators), ALREADY_EXISTS (the request_id was sent for this booking to another recipient), FAILED_PRECONDITION
+        (the booking is cancelled, nobody has a seat yet, or no channel is set up), RESOURCE_EXHAUSTED with RetryInfo (often enough
+        today).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetInspectionPackage(self, request, context):
-        """Returns the signed list of a run's tickets, for checking them offline. For operators. Errors: INVALID_ARGUMENT, NOT_FOUND (the
-        train does not run on that date), FAILED_PRECONDITION (this server has no signing key).
+        """Returns the signed list of a run's tickets, for checking them offline. For operators. A list that would be larger than 4 MiB
+        (18,000 tickets or more) is without cancelled tickets and passengers without a seat. A booking whose record cannot be read is
+        left out. Whoever checks a ticket that the list has not learns that it is unknown, never that it is invalid. Errors:
+        INVALID_ARGUMENT, NOT_FOUND (the train does not run on that date), FAILED_PRECONDITION (this server has no signing key, or the
+        list is larger than 4 MiB even so).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

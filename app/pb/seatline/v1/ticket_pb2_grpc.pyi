@@ -41,12 +41,16 @@ class TicketServiceStub:
     ResendTicket: grpc.UnaryUnaryMultiCallable[ticket_pb2.ResendTicketRequest, ticket_pb2.ResendTicketResponse]
     """Sends the tickets of a booking again: to its booker all of them, or to one passenger that passenger's. At most 5 times a day
     (UTC) for each recipient of a booking. Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND (no such
-    booking; for operators), ALREADY_EXISTS (the request_id was sent with another body), FAILED_PRECONDITION (the booking is
-    cancelled, nobody has a seat yet, or no channel is set up), RESOURCE_EXHAUSTED with RetryInfo (often enough today).
+    booking; for operators), ALREADY_EXISTS (the request_id was sent for this booking to another recipient), FAILED_PRECONDITION
+    (the booking is cancelled, nobody has a seat yet, or no channel is set up), RESOURCE_EXHAUSTED with RetryInfo (often enough
+    today).
     """
     GetInspectionPackage: grpc.UnaryUnaryMultiCallable[ticket_pb2.GetInspectionPackageRequest, ticket_pb2.InspectionPackage]
-    """Returns the signed list of a run's tickets, for checking them offline. For operators. Errors: INVALID_ARGUMENT, NOT_FOUND (the
-    train does not run on that date), FAILED_PRECONDITION (this server has no signing key).
+    """Returns the signed list of a run's tickets, for checking them offline. For operators. A list that would be larger than 4 MiB
+    (18,000 tickets or more) is without cancelled tickets and passengers without a seat. A booking whose record cannot be read is
+    left out. Whoever checks a ticket that the list has not learns that it is unknown, never that it is invalid. Errors:
+    INVALID_ARGUMENT, NOT_FOUND (the train does not run on that date), FAILED_PRECONDITION (this server has no signing key, or the
+    list is larger than 4 MiB even so).
     """
 
 @typing.type_check_only
@@ -62,12 +66,16 @@ class TicketServiceAsyncStub(TicketServiceStub):
     ResendTicket: aio.UnaryUnaryMultiCallable[ticket_pb2.ResendTicketRequest, ticket_pb2.ResendTicketResponse]  # type: ignore[assignment]
     """Sends the tickets of a booking again: to its booker all of them, or to one passenger that passenger's. At most 5 times a day
     (UTC) for each recipient of a booking. Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND (no such
-    booking; for operators), ALREADY_EXISTS (the request_id was sent with another body), FAILED_PRECONDITION (the booking is
-    cancelled, nobody has a seat yet, or no channel is set up), RESOURCE_EXHAUSTED with RetryInfo (often enough today).
+    booking; for operators), ALREADY_EXISTS (the request_id was sent for this booking to another recipient), FAILED_PRECONDITION
+    (the booking is cancelled, nobody has a seat yet, or no channel is set up), RESOURCE_EXHAUSTED with RetryInfo (often enough
+    today).
     """
     GetInspectionPackage: aio.UnaryUnaryMultiCallable[ticket_pb2.GetInspectionPackageRequest, ticket_pb2.InspectionPackage]  # type: ignore[assignment]
-    """Returns the signed list of a run's tickets, for checking them offline. For operators. Errors: INVALID_ARGUMENT, NOT_FOUND (the
-    train does not run on that date), FAILED_PRECONDITION (this server has no signing key).
+    """Returns the signed list of a run's tickets, for checking them offline. For operators. A list that would be larger than 4 MiB
+    (18,000 tickets or more) is without cancelled tickets and passengers without a seat. A booking whose record cannot be read is
+    left out. Whoever checks a ticket that the list has not learns that it is unknown, never that it is invalid. Errors:
+    INVALID_ARGUMENT, NOT_FOUND (the train does not run on that date), FAILED_PRECONDITION (this server has no signing key, or the
+    list is larger than 4 MiB even so).
     """
 
 class TicketServiceServicer(metaclass=abc_1.ABCMeta):
@@ -92,8 +100,9 @@ class TicketServiceServicer(metaclass=abc_1.ABCMeta):
     ) -> typing.Union[ticket_pb2.ResendTicketResponse, abc.Awaitable[ticket_pb2.ResendTicketResponse]]:
         """Sends the tickets of a booking again: to its booker all of them, or to one passenger that passenger's. At most 5 times a day
         (UTC) for each recipient of a booking. Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND (no such
-        booking; for operators), ALREADY_EXISTS (the request_id was sent with another body), FAILED_PRECONDITION (the booking is
-        cancelled, nobody has a seat yet, or no channel is set up), RESOURCE_EXHAUSTED with RetryInfo (often enough today).
+        booking; for operators), ALREADY_EXISTS (the request_id was sent for this booking to another recipient), FAILED_PRECONDITION
+        (the booking is cancelled, nobody has a seat yet, or no channel is set up), RESOURCE_EXHAUSTED with RetryInfo (often enough
+        today).
         """
 
     @abc_1.abstractmethod
@@ -102,8 +111,11 @@ class TicketServiceServicer(metaclass=abc_1.ABCMeta):
         request: ticket_pb2.GetInspectionPackageRequest,
         context: _ServicerContext,
     ) -> typing.Union[ticket_pb2.InspectionPackage, abc.Awaitable[ticket_pb2.InspectionPackage]]:
-        """Returns the signed list of a run's tickets, for checking them offline. For operators. Errors: INVALID_ARGUMENT, NOT_FOUND (the
-        train does not run on that date), FAILED_PRECONDITION (this server has no signing key).
+        """Returns the signed list of a run's tickets, for checking them offline. For operators. A list that would be larger than 4 MiB
+        (18,000 tickets or more) is without cancelled tickets and passengers without a seat. A booking whose record cannot be read is
+        left out. Whoever checks a ticket that the list has not learns that it is unknown, never that it is invalid. Errors:
+        INVALID_ARGUMENT, NOT_FOUND (the train does not run on that date), FAILED_PRECONDITION (this server has no signing key, or the
+        list is larger than 4 MiB even so).
         """
 
 def add_TicketServiceServicer_to_server(servicer: TicketServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...
