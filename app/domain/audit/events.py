@@ -128,11 +128,29 @@ def _wrong_booking_data(event: Event, seats: Sequence[object]) -> Iterator[str]:
     numbers = data.get("passenger_numbers", [])
     if not isinstance(numbers, list) or not all(type(number) is int and number > 0 for number in numbers):
         yield "has impossible passenger numbers"
+    if "changed_passenger_numbers" in data:
+        yield from _wrong_changed_numbers(event, data["changed_passenger_numbers"], numbers)
     wanted = 0 if data.get("state") == _WAITLISTED else data.get("passenger_count")
     is_partly_waiting = event.event_type in _PARTLY_WAITING and data.get("state") == _CONFIRMED and len(seats) > 0
     if data.get("state") in _LIVE and len(seats) != wanted and not (is_partly_waiting and len(seats) < int(str(wanted))):
         yield f"has {len(seats)} seats of {wanted}"
     yield from _wrong_moves(event, seats)
+
+
+def _wrong_changed_numbers(event: Event, changed: object, numbers: object) -> Iterator[str]:
+    """Find passengers whom an event cannot have changed. `numbers` are those whom the booking has after it.
+
+    Who leaves a booking while others stay is not among them. The passengers of a booking that has ended are its last ones.
+    """
+    if not isinstance(changed, list) or not changed or not all(map(_is_number, changed)) or len(set(changed)) != len(changed):
+        yield "names no passengers whom it changes, or impossible ones"
+        return
+    if event.event_type in _FIRST:
+        yield "makes a booking, and names passengers whom it changes"
+    has_left = event.event_type is EventType.BOOKING_CANCELLED and event.data.get("state") in _LIVE
+    there = set(changed).intersection(numbers) if isinstance(numbers, list) else set()
+    if "passenger_numbers" in event.data and there != (set() if has_left else set(changed)):
+        yield f"changes the passengers {changed}, and leaves the booking with {numbers}"
 
 
 def _wrong_moves(event: Event, seats: Sequence[object]) -> Iterator[str]:

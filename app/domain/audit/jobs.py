@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from app.domain.audit.check import WarningText
-from app.domain.events import Event
+from app.domain.events import Event, EventType
 from app.domain.jobs import PERIODIC_TASK_PREFIX, Job, JobState
+from app.domain.notices.reminders import REMINDER_JOBS
+from app.domain.notices.send_jobs import SEND_KINDS
 from app.domain.values import value
 
+# The kinds of jobs that notices follow from (`app/usecases/notices/writing.py`).
+_WRITE_NOTICES, _ANNOUNCE_DELAY = "write notices", "announce delay"
 # The kind of the jobs that bring a layout job to a run (`app/usecases/layout_fan_out.py`).
-# The field of a job's payload that names what its event is about; a booking for other kinds.
-_SUBJECT_FIELDS = {"write notices": "event_id", "announce delay": "run_id"}
 _UPDATE_RUN_LAYOUT = "update run layout"
 # An unreadable job is postponed by a minute (`app/store/jobs.py`).
 _POSTPONED_MAX = timedelta(minutes=1)
@@ -62,18 +64,44 @@ def wrong_job_origin(record: AuditedJob) -> Iterator[str]:
     if job.kind.startswith(PERIODIC_TASK_PREFIX):
         if job.job_id != job.kind or job.payload or job.state is not JobState.PENDING:
             yield "is a periodic task, and has another name, a payload or an end"
-    elif job.kind == _UPDATE_RUN_LAYOUT:
-        name = f"{job.payload.get('layout_job_id')}:{job.payload.get('travel_date')}"
-        if job.job_id != name:
-            yield f"brings a layout job to a run, and is not named after both: {name}"
-    elif event is not None:
-        field, about = _SUBJECT_FIELDS.get(job.kind, "reference"), event.subject
-        expected = event.event_id if field == "event_id" else about
-        if job.payload.get(field) != expected:
-            yield f"is about {field} {job.payload.get(field)}, and its event {event.event_id} about {about}"
+    else:
+        name = _name_of(job)
+        if name not in ("", job.job_id):
+            yield f"is not named after what it is about: {name}"
+        if event is not None:
+            yield from _wrong_event_fields(job, event)
     trace_parent = job.payload.get("trace_parent", "")
     if trace_parent and event is not None and trace_parent != event.trace_parent:
         yield "has another trace than its event"
+
+
+def _name_of(job: Job) -> str:
+    """Return the id that follows from a job's payload; empty for kinds whose jobs are named after their event alone."""
+    payload, kind = job.payload, job.kind
+    if kind == _UPDATE_RUN_LAYOUT:
+        return f"{payload.get('layout_job_id')}:{payload.get('travel_date')}"
+    if kind == _WRITE_NOTICES:
+        return f"{kind} {payload.get('event_id')}"
+    if kind == _ANNOUNCE_DELAY:  # the job of a further page of bookings names the place where it begins
+        return " ".join([kind, str(payload.get("report")), *([str(payload["after"])] if "after" in payload else [])])
+    if kind in SEND_KINDS.values():
+        return f"{kind} {payload.get('notice_id')}"
+    if kind in REMINDER_JOBS.values():
+        return f"{kind} {payload.get('run_id')} {payload.get('stop')}"
+    return ""
+
+
+def _wrong_event_fields(job: Job, event: Event) -> Iterator[str]:
+    """Compare what a job says about its event with the event."""
+    if job.kind == _ANNOUNCE_DELAY and event.event_type is not EventType.RUN_DELAYED:
+        yield f"announces a delay, and its event {event.event_id} is {event.event_type}"
+    if job.kind == _WRITE_NOTICES:
+        return
+    field = "run_id" if job.kind == _ANNOUNCE_DELAY else "reference"
+    if job.payload.get(field) != event.subject:
+        yield f"is about {field} {job.payload.get(field)}, and its event {event.event_id} about {event.subject}"
+    if "has_refunds" in job.payload and job.payload["has_refunds"] is not bool(event.data.get("refunded_minor")):
+        yield f"says that its booking has refunds, or has none, and its event {event.event_id} says otherwise"
 
 
 def dead_job(record: AuditedJob) -> Iterator[str]:

@@ -51,7 +51,7 @@ def notice_jobs(events: Sequence[Event], now: datetime) -> list[Job]:
         if kind_of(event) is not None or event.event_type in _RETIMING:
             jobs.append(Job(f"{WRITE_NOTICES} {event.event_id}", WRITE_NOTICES, payload, now, now))
         if event.event_type is EventType.RUN_DELAYED:
-            due_time = event.time + timedelta(seconds=GATHER_SECONDS)
+            due_time = max(now, event.time + timedelta(seconds=GATHER_SECONDS))  # the relay may be late
             payload = {"run_id": event.run_id, "report": event.event_id}
             jobs.append(Job(f"{ANNOUNCE_DELAY} {event.event_id}", ANNOUNCE_DELAY, payload, due_time, now))
     return jobs

@@ -76,7 +76,12 @@ async def verify_jobs(audit: AuditContext) -> None:
 
 
 def _event_id_of(job: Job) -> str:
-    """Return the id of the event that a job follows from; empty for a periodic task."""
+    """Return the id of the event that a job follows from; empty for a periodic task.
+
+    The job of a further page of bookings says it in its payload.
+    """
+    if isinstance(report := job.payload.get("report"), str):
+        return report
     if job.kind.startswith(PERIODIC_TASK_PREFIX) or not job.job_id.startswith(f"{job.kind} "):
         return ""
     return job.job_id.removeprefix(f"{job.kind} ")

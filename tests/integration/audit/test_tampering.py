@@ -134,6 +134,8 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
         f"bookings passengers.*.passenger_number {REMOVED}",
         f"bookings cancelled_passengers.*.passenger_number {REMOVED}",
         f"events events.*.data.passenger_numbers {REMOVED}",
+        f"events events.*.data.changed_passenger_numbers {REMOVED}",
+        f"jobs payload.has_refunds {REMOVED}",
         f"webhooks active_since {REMOVED}",
     ),
     "chosen by a client or by chance, and stored once": (
