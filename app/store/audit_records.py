@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 from app.domain.audit.events import BookingOutline
 from app.domain.audit.money import PaidBooking
+from app.domain.booking import Booking
 from app.domain.events import Event, commit_of
 from app.store.adapter import adapter_of
+from app.store.booking_documents import booking_from
 from app.store.bookings import recent_pipeline
 from app.store.driver import Collection, Database, Document, translate_outages
 from app.store.event_documents import event_from
@@ -87,22 +89,29 @@ class AuditRecords:
 
     async def outlines(self, references: Iterable[str]) -> dict[str, BookingOutline | None]:
         """Find the outlines of these bookings, by reference; None for a booking that cannot be read."""
-        found = await self._find_bookings(sorted(set(references)))
+        found = await self._find_bookings(sorted(set(references)), _OUTLINE)
         return dict.fromkeys(found) | _readable(found.values(), _outline_of)
+
+    async def bookings(self, references: Iterable[str]) -> dict[str, Booking | None]:
+        """Find these bookings, recent or archived, by reference; None for a booking that cannot be read."""
+        found = await self._find_bookings(sorted(set(references)))
+        return dict.fromkeys(found) | _readable(found.values(), booking_from)
 
     async def find_paid_bookings(self, references: Sequence[str]) -> dict[str, PaidBooking]:
         """Find these bookings, recent or archived, by reference."""
-        return _readable((await self._find_bookings(list(references))).values(), _paid_booking_of)
+        return _readable((await self._find_bookings(list(references), _OUTLINE)).values(), _paid_booking_of)
 
-    async def _find_bookings(self, references: list[str]) -> dict[str, Document]:
-        """Find the newest documents of these bookings, recent or archived, by reference."""
+    async def _find_bookings(self, references: list[str], projection: Document | None = None) -> dict[str, Document]:
+        """Find the newest documents of these bookings, recent or archived, by reference. Without a projection, all fields."""
         if not references:
             return {}
         wanted = {"_id": {"$in": references}}
         with translate_outages():
-            pipeline = [*recent_pipeline(wanted), {"$project": _OUTLINE}]
+            pipeline = [*recent_pipeline(wanted), *([{"$project": projection}] if projection else [])]
             recent = await self._runs.aggregate(pipeline).to_list(len(references))
-            archived = await self._adapter.find_in_one_batch(self._bookings, wanted, most=len(references), projection=_OUTLINE)
+            archived = await self._adapter.find_in_one_batch(
+                self._bookings, wanted, most=len(references), projection=projection
+            )
         newest = {booking["_id"]: booking for booking in recent}
         for booking in archived:  # read later, and so perhaps newer
             known = newest.get(booking["_id"])

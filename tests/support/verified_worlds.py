@@ -20,6 +20,7 @@ from app.pb.seatline.v1 import booking_pb2, hold_pb2
 from app.process.payment_providers import PAYMENT_PROVIDERS
 from app.store.driver import Database, connect
 from app.usecases.verification.layouts import verify_layout_jobs, verify_layout_outcomes, verify_train_versions
+from app.usecases.verification.notices import verify_notices, verify_notification_preferences
 from app.usecases.verification.payments import verify_ledger, verify_payments
 from app.usecases.verification.records import (
     verify_deliveries,
@@ -45,6 +46,8 @@ _PARTS: dict[str, Callable[[AuditContext], Awaitable[None]]] = {
     "ledger": verify_ledger,
     "events": verify_events,
     "jobs": verify_jobs,
+    "notices": verify_notices,
+    "notification_preferences": verify_notification_preferences,
     "layout_outcomes": verify_layout_outcomes,
     "layout_jobs": verify_layout_jobs,
     "train_versions": verify_train_versions,
@@ -185,9 +188,9 @@ async def make_copy(documents: Documents, database: Database) -> None:
             await database[name].insert_many(documents[name])
 
 
-async def filled_documents(mongod: EmbeddedMongod, fill: Callable[[World], Awaitable[None]]) -> Documents:
-    """Fill a database through a server with a worker. Return its documents by collection, without empty collections."""
-    async with running_server(settings_for(mongod.uri)) as world:
+async def filled_documents(mongod: EmbeddedMongod, fill: Callable[[World], Awaitable[None]], **chosen: Any) -> Documents:
+    """Fill a database through a server with a worker, and these settings. Return its documents by collection, if it has any."""
+    async with running_server(settings_for(mongod.uri, **chosen)) as world:
         await fill(world)
         await world.server.stop_worker()
         documents = await everything_in(world.database)

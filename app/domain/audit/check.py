@@ -58,6 +58,8 @@ class Check(StrEnum):
     ATTEMPTS = "attempts"  # the state of a payment follows from the provider's answers
     JOB_FIELDS = "job-fields"  # the state of a job follows from its attempts and its event
     DELIVERIES = "deliveries"  # the state of a delivery follows from its attempts and its event
+    NOTICE_FIELDS = "notice-fields"  # the id, state and times of a notice follow from its cause and its attempts
+    NOTICES = "notices"  # notices are about a booking and what happened to it, go to its people, and none is lost
     EVENTS = "events"  # events are processed soon
     JOBS = "jobs"  # no job is dead
     DUE = "due"  # holds expire and waitlists close in time

@@ -13,6 +13,8 @@ from app.domain.audit import (
     layout_jobs,
     layouts,
     money,
+    notices,
+    notification_preferences,
     payments,
     run_cancellations,
     run_delays,
@@ -135,6 +137,21 @@ DELIVERY_RULES: Sequence[Rule[webhooks.AuditedDelivery]] = (
     Rule(Check.DELIVERIES, webhooks.wrong_delivery_origin),
     Rule(Check.DELIVERIES, webhooks.wrong_delivery_state),
     Rule(Check.DELIVERIES, webhooks.wrong_delivery_attempts),
+)
+NOTICE_RULES: Sequence[Rule[notices.AuditedNotice]] = (
+    Rule(Check.NOTICE_FIELDS, notices.wrong_notice_id),
+    Rule(Check.NOTICE_FIELDS, notices.wrong_notice_state),
+    Rule(Check.NOTICE_FIELDS, notices.wrong_notice_attempts),
+    Rule(Check.NOTICE_FIELDS, notices.wrong_due_time),
+    Rule(Check.NOTICES, notices.wrong_notice_booking),
+    Rule(Check.NOTICES, notices.wrong_notice_recipient),
+    Rule(Check.NOTICES, notices.wrong_notice_event),
+    Rule(Check.NOTICES, notices.wrong_notice_cause),
+    Rule(Check.NOTICES, notices.lost_notice),
+)
+NOTIFICATION_PREFERENCES_RULES: Sequence[Rule[notification_preferences.AuditedPreferences]] = (
+    Rule(Check.SHAPE, notification_preferences.invalid_preferences),
+    Rule(Check.SHAPE, notification_preferences.wrong_preferences_record),
 )
 TRAIN_RULES: Sequence[Rule[StoredTrain]] = (Rule(Check.SHAPE, trains.invalid_train),)
 TRAIN_VERSION_RULES: Sequence[Rule[trains.AuditedTrainVersion]] = (

@@ -34,6 +34,11 @@ def is_pdf(notice: Notice) -> bool:
     return notice.cause.endswith(_PDF_SUFFIX) and not is_resend(notice)
 
 
+def first_cause(notice: Notice) -> str:
+    """Return the cause of the mail whose PDF a notice brings; of any other notice, its own cause."""
+    return notice.cause.removesuffix(_PDF_SUFFIX)
+
+
 def thread_of(notice: Notice) -> NoticeThread | None:
     """Return the thread in which notices replace the notice; None for a copy."""
     return None if is_resend(notice) or is_pdf(notice) else KIND_POLICIES[notice.kind].thread

@@ -17,6 +17,7 @@ from app.store.audit_records import AuditRecords
 from app.store.audit_runs import AuditRuns
 from app.store.driver import Database
 from app.usecases.verification.layouts import verify_layout_jobs, verify_layout_outcomes, verify_train_versions
+from app.usecases.verification.notices import verify_notices, verify_notification_preferences
 from app.usecases.verification.payments import verify_ledger, verify_payments
 from app.usecases.verification.records import (
     verify_deliveries,
@@ -36,6 +37,8 @@ _PARTS: Sequence[Callable[[AuditContext], Awaitable[None]]] = (
     verify_payments,
     verify_ledger,
     verify_events,
+    verify_notices,
+    verify_notification_preferences,
     verify_jobs,
     verify_layout_outcomes,
     verify_layout_jobs,
