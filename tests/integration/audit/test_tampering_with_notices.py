@@ -32,7 +32,7 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
         "notices content_revision",
     ),
     "why it was skipped: the booking was another one then": ("notices skip_reason",),
-    "a group may be told of a part of it": ("notices passenger_numbers",),
+    "a group may hear of a part of it": ("notices passenger_numbers",),
     "what somebody chose, and stored once": (
         "notification_preferences language",
         "notification_preferences channels",
@@ -48,7 +48,7 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
 
 
 async def fill(world: World) -> None:
-    """Sell to Ann with Bob, and to Cem who cancels before anybody is told; then let a worker tell them."""
+    """Sell to Ann with Bob, and to Cem who cancels before anybody gets a notice; then let a worker send them."""
     (run,) = await world.runs("A6", TRAVEL_DATE)
     preferences = world.server.store.preferences
     both = (NoticeChannelName.EMAIL, NoticeChannelName.SMS)
