@@ -211,9 +211,9 @@ async def test_each_traveller_has_each_mail_of_the_day_once(tmp_path: Path, monk
         assert all(notice["create_time"] >= begin for notice in notices.values())
         for notice in notices.values():
             if notice["kind"] == NoticeKind.DEPARTURE_REMINDER.value:
-                assert notice["due_time"] >= departs + DELAY - 3 * HOUR
+                assert notice["final_time"] >= departs + DELAY - 3 * HOUR
             if notice["kind"] == NoticeKind.ARRIVAL_REMINDER.value:
-                assert notice["due_time"] >= arrives + DELAY - 30 * MINUTE
+                assert notice["final_time"] >= arrives + DELAY - 30 * MINUTE
 
 
 def expected_mails(everybody: Collection[str], gone: Collection[str]) -> set[tuple[str, str]]:
