@@ -187,11 +187,11 @@ class TrainRuns:
         """
         run = cached.run
         claim = {"version": run.version + 1, "server_id": server_id, "expire_time": expire_time}
-        update = {"$set": {"version": run.version + 1, "claimed_turn": claim}}
+        update = {"$set": {"version": run.version + 1, "eventless_version": run.version + 1, "claimed_turn": claim}}
         with translate_outages():
             if not (await self._runs.update_one({"_id": run.run_id, "version": run.version}, update)).matched_count:
                 return False
-        run.committed()
+        run.committed_without_change()
         return True
 
     async def release_turn(self, run: TrainRun) -> None:

@@ -138,7 +138,7 @@ def _passes(old: str | None, new: str, state: str) -> bool:
 def clock_is_not_late(before: Document, run: Document, emitted: Sequence[Document], decided_at: datetime) -> Iterator[str]:
     """Each commit first does what the clock has made due. The end of a cancellation makes a run that is over due anew."""
     if not emitted and run.get("eventless_version") != run["version"]:
-        return  # a server has only claimed the next turn
+        yield "a commit has no event, and no sign of it"
     due, is_new = clock_due(run), is_disrupted(before, run) or is_cancellation_open(before) != is_cancellation_open(run)
     if due is not None and due <= decided_at and not is_new and before.get("clock_state") is not None:
         yield f"the clock was due at {due}, and is left by a commit of {decided_at}: {run.get('clock_state')}"

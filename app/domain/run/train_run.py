@@ -45,7 +45,8 @@ class TrainRun(RunInMemory):
     `bookings` are only those that rules may need: the newest, those loaded for a command, and all that are WAITLISTED. Of the
     others, `passenger_index` has the passengers. `waitlist` has entries by ticket number; `last_displaced_number` counts those
     of displaced passengers. `retired_sections` were removed; all their seats are retired. Buyers do not see a `hidden` run.
-    `eventless_version` is that of the last commit that changed something of which there is no event, such as `hidden`.
+    `eventless_version` is that of the last commit that changed something of which there is no event, such as `hidden`, or
+    that changed nothing.
     `delay` is what was reported of delays and arrivals, `cancellation` that of the run or its last legs; `schedule` follows
     from them. `sales_windows` are the run's own: (section, window), section "" for all. `clock_state` is the state of which the
     last event was emitted: SCHEDULED, DEPARTED or COMPLETED; None for a run of an earlier version, of which no event follows
@@ -330,6 +331,11 @@ class TrainRun(RunInMemory):
         """Begin a new change set after a commit, and raise the version."""
         self.version += 1
         self.change_set = _new_change_set()
+
+    def committed_without_change(self) -> None:
+        """Raise the version after a commit that changed nothing, and so has no event: a claim to the next one."""
+        self.eventless_version = self.version + 1
+        self.committed()
 
     def undo(self) -> None:
         """Undo all changes since the last commit."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from app.store.runs import TrainRuns
 from tests.support.layout_client import layout_client, remove_coach
-from tests.support.verified_worlds import verify
+from tests.support.verified_worlds import now, verify
 from tests.support.world import Clock, World
 
 RESERVE_SECONDS = 60
@@ -36,6 +37,20 @@ async def test_the_end_of_a_reservation_has_none_either(clock: Clock, real_world
     clock.ahead = timedelta(seconds=RESERVE_SECONDS + 1)
     await real_world.desk.promote(run)
     assert "layout_reservation" not in await real_world.run_document(run)
+    assert await findings(real_world) == []
+
+
+async def test_a_claim_that_no_commit_follows_has_none(real_world: World) -> None:
+    run = await real_world.run("A2")
+    await real_world.api_client("ann").book(run)
+    await real_world.wait_until_archived()
+    runs = TrainRuns(real_world.database)
+    cached = await runs.load(f"{run.train_id}:{run.travel_date}")
+    assert cached is not None
+    assert await runs.claim_turn(cached, "a server that ended", now() + timedelta(seconds=1))
+    assert (await real_world.run_document(run))["version"] == cached.run.version
+    assert await findings(real_world) == []
+    await runs.release_turn(cached.run)
     assert await findings(real_world) == []
 
 
