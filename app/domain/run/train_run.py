@@ -45,8 +45,7 @@ class TrainRun(RunInMemory):
     `bookings` are only those that rules may need: the newest, those loaded for a command, and all that are WAITLISTED. Of the
     others, `passenger_index` has the passengers. `waitlist` has entries by ticket number; `last_displaced_number` counts those
     of displaced passengers. `retired_sections` were removed; all their seats are retired. Buyers do not see a `hidden` run.
-    `eventless_version` is that of the last commit that changed something of which there is no event, such as `hidden`, or
-    that changed nothing.
+    `eventless_version` is that of the last commit without an event: it changed a field such as `hidden`, or nothing.
     `delay` is what was reported of delays and arrivals, `cancellation` that of the run or its last legs; `schedule` follows
     from them. `sales_windows` are the run's own: (section, window), section "" for all. `clock_state` is the state of which the
     last event was emitted: SCHEDULED, DEPARTED or COMPLETED; None for a run of an earlier version, of which no event follows
