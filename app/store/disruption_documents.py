@@ -9,6 +9,7 @@ from app.domain.run.delay_record import Arrival, DelayRecord
 from app.domain.run.run_cancellation import RunCancellation
 from app.domain.timetable import RunState
 from app.store.driver import Document
+from app.store.sales_shapes import EARLIER_REPORT_TIME
 
 
 def delay_document(record: DelayRecord) -> Document:
@@ -28,7 +29,7 @@ def delay_from(document: Document) -> DelayRecord:
         minutes=tuple(document["minutes"]),
         reason=DisruptionReason(document["reason"]) if document["reason"] else None,
         evidence=document["evidence"],
-        report_time=document["report_time"],
+        report_time=document["report_time" if "report_time" in document else EARLIER_REPORT_TIME],
         arrivals=tuple(Arrival(stop, arrived, reported) for stop, arrived, reported in document["arrivals"]),
     )
 

@@ -8,10 +8,13 @@ The document is the same in the run's `outbox` and in `events`.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from app.domain.events import Event, EventType, commit_id, event_id, sequence_of, version_of
 from app.store.driver import Document
-from app.store.sales_shapes import COMMIT, EVENT
+from app.store.sales_shapes import COMMIT, EARLIER_REPORT_TIME, EVENT
+
+_WITH_REPORT_TIME = frozenset((EventType.RUN_DELAYED, EventType.RUN_ARRIVED))
 
 
 def event_batch_document(events: Sequence[Event]) -> Document:
@@ -48,14 +51,21 @@ def event_from(commit: Document, index: int) -> Event:
     """Decode the event at `index` of a commit whose shape was checked. Raises UnreadableError."""
     document = commit["events"][index]
     EVENT.check(document, f"events.{index}")
-    run_key, version = commit["run_id"], commit["version"]
+    run_key, version, event_type = commit["run_id"], commit["version"], EventType(document["type"])
     return Event(
         event_id(run_key, version, index),
-        EventType(document["type"]),
+        event_type,
         run_key,
         sequence_of(version, index),
         commit["time"],
         document["subject"],
-        document["data"],
+        _with_report_time(document["data"]) if event_type in _WITH_REPORT_TIME else document["data"],
         document["trace_parent"],
     )
+
+
+def _with_report_time(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a report with its time under the present name. Subscribers know no other."""
+    if "report_time" in data or EARLIER_REPORT_TIME not in data:
+        return data
+    return {("report_time" if name == EARLIER_REPORT_TIME else name): found for name, found in data.items()}

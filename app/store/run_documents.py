@@ -23,6 +23,7 @@ train_runs  {_id: "<train_id>:<date>", schema_version, version, train_id, travel
 
 Documents lack what is empty, False or as on a new run: retired, fare_minor_min, last_displaced_number, hidden,
 eventless_version, retired_sections, layout, layout_reservation, delay, cancellation, sales_windows, is_compacted, opened_until.
+The first version with delays stored `delay.report_time` as `delay.reported_time`.
 Earlier versions stored none of these, and no made_from_version. A run of theirs has no clock_state until its next commit.
 """
 

@@ -108,6 +108,8 @@ HOLD = Shape(
 )
 # Owner, legs, places, end, and whether a booking used it.
 ENDED_HOLD = Row(str, int, ListOf(Row(str, int)), datetime, bool)
+# The first version that knew delays stored `report_time` under this name, in runs and in the data of their events.
+EARLIER_REPORT_TIME = "reported_time"
 DELAY = Shape(
     {
         "minutes": ListOf(int),
@@ -115,7 +117,8 @@ DELAY = Shape(
         "evidence": str,
         "report_time": NULLABLE_TIME,
         "arrivals": ListOf(Row(int, datetime, datetime)),
-    }
+    },
+    earlier_names={"report_time": EARLIER_REPORT_TIME},
 )
 CANCELLATION = Shape(
     {

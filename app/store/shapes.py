@@ -136,9 +136,19 @@ class Anything(Kind):
 
 
 class Shape(Kind):
-    """A document: `fields` that it has, `optional` ones that it may have. A Python type stands for exactly that type."""
+    """A document: `fields` that it has, `optional` ones that it may have. A Python type stands for exactly that type.
 
-    def __init__(self, fields: Mapping[str, "Kind | type"], optional: Mapping[str, "Kind | type"] | None = None) -> None:
+    `earlier_names` are names that earlier versions gave to fields which are no Python types: such a field may be missing where
+    the document has it under the earlier name.
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, "Kind | type"],
+        optional: Mapping[str, "Kind | type"] | None = None,
+        *,
+        earlier_names: Mapping[str, str] | None = None,
+    ) -> None:
         self.fields = {name: as_kind(kind) for name, kind in fields.items()}
         self.optional = {name: as_kind(kind) for name, kind in (optional or {}).items()}
         plain = {name: kind for name, kind in fields.items() if isinstance(kind, type)}
@@ -146,6 +156,7 @@ class Shape(Kind):
         self._values = _getter(tuple(plain))
         self._nested = [(name, kind) for name, kind in fields.items() if isinstance(kind, Kind)]
         self._plain = {name: as_kind(kind) for name, kind in plain.items()}
+        self._earlier_names = dict(earlier_names or {})
 
     def check(self, value: object, path: str = "") -> None:
         """Refuse a document that lacks a field or has one of another kind."""
@@ -159,9 +170,10 @@ class Shape(Kind):
         if not is_plain:
             self._check_each(value, prefix)
         for name, kind in self._nested:
-            if name not in value:
+            stored_name = name if name in value else self._earlier_names.get(name, name)
+            if stored_name not in value:
                 raise UnreadableError(f"{prefix}{name} is missing")
-            kind.check(value[name], prefix + name)
+            kind.check(value[stored_name], prefix + stored_name)
         for name, kind in self.optional.items():
             if name in value:
                 kind.check(value[name], prefix + name)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import grpc
 
 from app.embedded.mongod import EmbeddedMongod
-from tests.support.clients import Person, Run, address, refusal
+from tests.support.clients import ASHFORD, LILLE, Person, Run, address, refusal
 from tests.support.layout_client import layout_client, remove_coach
-from tests.support.world import World, running_server, settings_for
+from tests.support.verified_worlds import findings_of, verify
+from tests.support.world import World, eventually, on_day, running_server, settings_for
 
 # Fields that the first version did not store. It made every run from the only version of its train.
 NEW_FIELDS = (
@@ -107,3 +109,43 @@ async def test_the_layout_of_an_earlier_run_changes_and_its_passengers_move(real
         assert (await desk.hide(run)).hidden
         document = await world.run_document(run)
         assert (document["layout"]["revision"], document["layout"]["train_version"], document["hidden"]) == (1, 1, True)
+
+
+async def _with_earlier_report_time(world: World, run: Run) -> None:
+    """Give the time of each report the name that the first version with delays stored."""
+    run_id = f"{run.train_id}:{run.travel_date}"
+    await world.server.store.runs.archive_leftovers(run_id)
+    renamed = await world.database["train_runs"].update_one(
+        {"_id": run_id}, {"$rename": {"delay.report_time": "delay.reported_time"}}
+    )
+    assert renamed.modified_count == 1
+    reports = 0
+    async for commit in world.database["events"].find({"events.data.report_time": {"$exists": True}}):
+        for event in commit["events"]:
+            if "report_time" in event["data"]:
+                event["data"]["reported_time"] = event["data"].pop("report_time")
+                reports += 1
+        await world.database["events"].replace_one({"_id": commit["_id"]}, commit)
+    assert reports == 2
+
+
+async def test_a_delay_of_an_earlier_version_is_shown_verified_and_replaced(real_world: World, mongod: EmbeddedMongod) -> None:
+    past_date = on_day(-2)  # its train has arrived, and a report of it is still possible
+    (run,) = await real_world.runs("A3", past_date)
+    await real_world.desk.set_delay(run, 40, from_stop=ASHFORD)
+    arrived = datetime.fromisoformat(f"{past_date}T11:20:00+00:00")
+    reported = (await real_world.desk.record_arrival(run, LILLE, arrived)).delay.report_time
+    await _with_earlier_report_time(real_world, run)
+    async with running_server(settings_for(mongod.uri, real_world.database.name)) as world:
+        shown = await world.desk.run_of(run)
+        assert (shown.delay.report_time, [stop.has_arrived for stop in shown.stops].count(True)) == (reported, 1)
+        world.server.start_worker()
+        await eventually(lambda: _has_no_new_events(world))
+        await world.server.store.runs.archive_leftovers(f"{run.train_id}:{run.travel_date}")
+        assert findings_of(await verify(world.database)) == set()
+        await world.desk.set_delay(run, 45, from_stop=LILLE)
+        assert {"report_time", "reported_time"} & (await world.run_document(run))["delay"].keys() == {"report_time"}
+
+
+async def _has_no_new_events(world: World) -> bool:
+    return await world.database["events"].count_documents({"is_new": True}) == 0

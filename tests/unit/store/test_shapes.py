@@ -107,3 +107,17 @@ def test_a_field_of_another_kind_is_named_and_its_value_is_not(changed: dict[str
 def test_a_value_that_is_no_document_is_refused(document: Any) -> None:
     with pytest.raises(UnreadableError, match="not a document"):
         SHAPE.check(document)
+
+
+RENAMED = Shape({"end": NULLABLE_TIME}, earlier_names={"end": "finish"})
+
+
+@pytest.mark.parametrize("document", [{"end": NOON}, {"finish": NOON}, {"finish": None}, {"end": None, "finish": "ignored"}])
+def test_a_field_may_have_its_earlier_name(document: dict[str, object]) -> None:
+    RENAMED.check(document)
+
+
+@pytest.mark.parametrize(("document", "text"), [({}, "end is missing"), ({"finish": "noon"}, "finish is a text, not a time")])
+def test_a_field_under_no_name_or_of_another_kind_is_named(document: dict[str, object], text: str) -> None:
+    with pytest.raises(UnreadableError, match=text):
+        RENAMED.check(document)
