@@ -48,9 +48,8 @@ class LogChannel:
 
     async def send(self, message: NoticeMessage, now: datetime) -> NoticeOutcome:
         """Write a notice. The same notice is written to the same place again."""
-        mail = self._build_mail(message, now)
         try:
-            await asyncio.to_thread(self._write, message, mail)
+            await asyncio.to_thread(self._write, message, now)
         except OSError as error:
             detail = f"cannot write: {os.strerror(error.errno) if error.errno else type(error).__name__}"
             return NoticeOutcome(NoticeOutcomeKind.FAILED, detail=detail, is_provider_fault=True)
@@ -67,7 +66,8 @@ class LogChannel:
     async def close(self) -> None:
         """Do nothing: no file stays open."""
 
-    def _write(self, message: NoticeMessage, mail: EmailMessage) -> None:
+    def _write(self, message: NoticeMessage, now: datetime) -> None:
+        mail = self._build_mail(message, now)
         folder = self._folder / notice_folder_name(message.notice_id)
         _make_folder(self._folder)
         _make_folder(folder)

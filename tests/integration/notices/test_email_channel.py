@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
+from email.message import EmailMessage
 from functools import partial
 from typing import Any
 
@@ -16,7 +19,7 @@ import trustme
 from app.notifications.email_channel import BuildMail, EmailChannel
 from app.notifications.mail_message import MailSender, build_mail
 from app.notifications.smtp_pool import SmtpPool, SmtpSecurity, SmtpServer
-from app.ports.notices import Attachment, NoticeOutcome, NoticeOutcomeKind, NoticeText
+from app.ports.notices import Attachment, NoticeMessage, NoticeOutcome, NoticeOutcomeKind, NoticeText
 from tests.support.mail_server import (
     CLOSES_AFTER_ACCEPTING,
     CLOSES_BEFORE_ACCEPTING,
@@ -261,3 +264,21 @@ async def test_the_mail_of_a_notice_arrives_whole_in_seven_bits() -> None:
     assert [attachment.get_content() for attachment in mail.iter_attachments()] == [pdf]
     assert [mail.recipient for mail in server.mails] == [KIM, "żółć@example.com"]
     assert server.mails[0].message_id == server.mails[1].message_id
+
+
+async def test_the_loop_goes_on_while_mails_are_built_one_at_a_time() -> None:
+    """The first mail is built until the loop says that it went on. Another build meanwhile would be noticed."""
+    begun, went_on, building = threading.Event(), threading.Event(), threading.Lock()
+
+    def build(message: NoticeMessage, now: datetime) -> EmailMessage:
+        assert building.acquire(blocking=False)
+        begun.set()
+        assert went_on.wait(PATIENT_SECONDS)
+        building.release()
+        return plain_mail(message, now)
+
+    async with running_mail_server() as server, email_channel(server, made=build) as channel:
+        sending = asyncio.gather(*(channel.send(a_message(f"TICKET AAAAA{n} - e email"), NOW) for n in range(3)))
+        assert await asyncio.to_thread(begun.wait, PATIENT_SECONDS)
+        went_on.set()
+        assert [outcome.kind for outcome in await sending] == [ACCEPTED] * 3
