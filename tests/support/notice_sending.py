@@ -20,6 +20,7 @@ from app.ports.notice_observer import NullNoticeObserver
 from app.ports.notices import DocumentError, NoticeContent, NoticeMessage, NoticeOutcome, NoticeOutcomeKind, NoticeText
 from app.process.clock import utc_now
 from app.store.store import Store
+from app.tickets.drawn_pdfs import DrawnPdfs
 from app.usecases.notices.composing import NoticeComposer
 from app.usecases.notices.reading import NoticeReader
 from app.usecases.notices.sending import NoticeSender, SenderParts
@@ -73,14 +74,15 @@ class FakeWriter:
 
 
 class FakeDocuments:
-    """Makes documents of few bytes. `fails` makes the PDF fail."""
+    """Makes documents of few bytes. `fails` makes the PDF fail; `pdf_count` counts those that were drawn."""
 
     def __init__(self) -> None:
-        self.fails = False
+        self.fails, self.pdf_count = False, 0
 
     async def pdf(self, tickets: Sequence[Ticket], language: Language) -> bytes:
         if self.fails:
             raise DocumentError("no memory")
+        self.pdf_count += 1
         return b"%PDF"
 
     async def png(self, ticket: Ticket, language: Language) -> bytes:
@@ -99,7 +101,8 @@ class SendingWorld:
         self.store, self.now = store, utc_now()
         self.writer, self.documents = FakeWriter(), FakeDocuments()
         self._due: dict[str, tuple[Job, datetime]] = {}
-        composer = NoticeComposer(self.writer, self.documents, None, NullNoticeObserver(), organizer="tickets@example.com")
+        drawn = DrawnPdfs(self.documents)
+        composer = NoticeComposer(self.writer, drawn, None, NullNoticeObserver(), organizer="tickets@example.com")
         reader = NoticeReader(store, store.preferences, DEFAULT_QUIET_HOURS)
         self.parts = SenderParts(reader, composer, store.notices, self, lambda: self.now, NullNoticeObserver())
         self._senders: dict[str, NoticeSender] = {}

@@ -12,15 +12,17 @@ from datetime import datetime
 
 from app.domain.events import Event
 from app.domain.jobs import Job
+from app.domain.notices.notice import NoticeChannelName
 from app.domain.notices.reminders import QuietHours
 from app.domain.notices.send_jobs import SEND_KINDS
 from app.jobs.handlers import JobHandler
 from app.ports.closable import Closable
 from app.ports.notice_observer import NoticeObserver, NullNoticeObserver
-from app.ports.notices import NoticeChannel
+from app.ports.notices import NoticeChannel, TicketDocuments
 from app.process.application import Application
 from app.process.bootstrap.notices import build_notice_channels, notice_mail_sender
 from app.process.bootstrap.tickets import build_ticket_documents, build_ticket_signer
+from app.tickets.drawn_pdfs import DrawnPdfs
 from app.usecases.notices.composing import NoticeComposer
 from app.usecases.notices.delay_announcements import DelayAnnouncements
 from app.usecases.notices.reading import NoticeReader
@@ -75,7 +77,8 @@ def _build_senders(
     documents = None if signer is None else build_ticket_documents(settings, signer)
     sender, observer = notice_mail_sender(settings), _build_observer(application, channels)
     sign = None if signer is None else signer.unsubscribe_token
-    composer = NoticeComposer(open_notice_writer(sender), documents, sign, observer, organizer=sender.address)
+    shared = _drawn_once(documents, channels)
+    composer = NoticeComposer(open_notice_writer(sender), shared, sign, observer, organizer=sender.address)
     parts = SenderParts(
         reader=NoticeReader(store, store.preferences, quiet),
         composer=composer,
@@ -86,6 +89,12 @@ def _build_senders(
     )
     handlers: dict[str, JobHandler] = {SEND_KINDS[channel.name]: NoticeSender(channel, parts).handle for channel in channels}
     return handlers, (*channels, *(() if documents is None else (documents,)))
+
+
+def _drawn_once(documents: TicketDocuments | None, channels: Sequence[NoticeChannel]) -> TicketDocuments | None:
+    """Let channels that send the same PDFs share them. One channel alone sends few twice; SMS have none."""
+    with_pdf = [channel for channel in channels if channel.name is not NoticeChannelName.SMS]
+    return DrawnPdfs(documents) if documents is not None and len(with_pdf) > 1 else documents
 
 
 def _build_observer(application: Application, channels: Sequence[NoticeChannel]) -> NoticeObserver:

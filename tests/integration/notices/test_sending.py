@@ -126,6 +126,15 @@ async def test_a_ticket_that_is_sent_again_is_not_superseded(sale: Sale) -> None
     assert len(sale.mail.sent) == 2
 
 
+async def test_two_channels_send_a_pdf_that_was_drawn_once(sale: Sale) -> None:
+    log = sale.sending.add_channel(FakeChannel(LOG))
+    booking = await sale.booking()
+    await sale.sending.schedule(*(sale.sending.notice(booking, channel=name) for name in (EMAIL, LOG)))
+    await sale.sending.work(minutes=1)
+    assert [message.attachments[0].content for message in (*sale.mail.sent, *log.sent)] == [b"%PDF", b"%PDF"]
+    assert sale.sending.documents.pdf_count == 1
+
+
 async def test_a_refused_address_fails_alone(sale: Sale) -> None:
     sale.mail.answer = lambda message: REFUSED
     notice = await sale.sent()
