@@ -10,7 +10,7 @@ from app.domain.notices.notice import NoticeChannelName, NoticeKind
 
 
 class NoticeResult(StrEnum):
-    """How handling a due notice ended: sent, skipped, to be tried again, or failed for good."""
+    """How handling a notice ended: sent, skipped, to be tried again, or failed for good."""
 
     SENT = "sent"
     SKIPPED = "skipped"
@@ -30,7 +30,7 @@ class NoticeObserver(Protocol):
     """Observes the sender. Its methods may not raise or wait."""
 
     def notice_handled(self, channel: NoticeChannelName, kind: NoticeKind, result: NoticeResult) -> None:
-        """Observe how handling a notice that was due ended."""
+        """Observe how handling a notice ended; SKIPPED also of one that was not due yet, and that a newer one replaced."""
 
     def notice_sent(self, channel: NoticeChannelName, late_seconds: float) -> None:
         """Observe how long after its due time a notice was accepted."""

@@ -31,10 +31,10 @@ class NoticeStore(Protocol):
     async def begin(self, notice_id: str) -> Notice | None:
         """Make a SCHEDULED or SENDING notice SENDING and return it; None for one that is final or unknown."""
 
-    async def supersede_older(self, notice: Notice, content_revision: int, now: datetime) -> int:
+    async def supersede_older(self, notice: Notice, content_revision: int, now: datetime) -> Sequence[NoticeKind]:
         """Skip the SCHEDULED notices of the same recipient, booking, channel and thread up to this revision, except `notice`.
 
-        Return their number.
+        Return the kind of each.
         """
 
     async def has_newer(self, notice: Notice, revision: int) -> bool:

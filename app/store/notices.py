@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.domain.notices.copies import thread_of
-from app.domain.notices.notice import Notice, NoticeState, NoticeThread, SkipReason
+from app.domain.notices.notice import Notice, NoticeKind, NoticeState, NoticeThread, SkipReason
 from app.store.adapter import adapter_of
 from app.store.driver import Collection, Database, Document, insert_absent, translate_outages
 from app.store.notice_documents import notice_document, notice_from, progress_of
@@ -30,6 +30,10 @@ _INSERT_BATCH = 1_000
 # Delay notices of one booking that are read: those of ten recipients over three channels, for some twenty changes of the delay.
 _TOLD_MAX = 600
 
+# Notices that one notice replaces: changes of a booking within the minute that they wait. Their own senders skip what is left.
+_SUPERSEDED_MAX = 100
+
+_KINDS = frozenset(kind.value for kind in NoticeKind)
 _OPEN_STATES = (NoticeState.SCHEDULED.value, NoticeState.SENDING.value)
 _TOLD_STATES = (*_OPEN_STATES, NoticeState.SENT.value)
 _NEWEST_FIRST = [("create_time", -1), ("_id", -1)]
@@ -96,16 +100,24 @@ class Notices:
             None if document is None else decode_one("notices", {**document, "state": NoticeState.SENDING.value}, notice_from)
         )
 
-    async def supersede_older(self, notice: Notice, content_revision: int, now: datetime) -> int:
-        """Skip the SCHEDULED notices that this one replaces: those of its thread up to that revision. Return their number."""
+    async def supersede_older(self, notice: Notice, content_revision: int, now: datetime) -> list[NoticeKind]:
+        """Skip the SCHEDULED notices that this one replaces: those of its thread up to that revision. Return the kind of each.
+
+        One that another sender takes or skips meanwhile is not among them, nor one that is scheduled meanwhile: its own sender
+        finds this notice.
+        """
         siblings = _siblings(notice)
         if siblings is None:
-            return 0
+            return []
         older = {**siblings, "state": NoticeState.SCHEDULED.value, "revision": {"$lte": content_revision}}
         skipped = {"state": NoticeState.SKIPPED.value, "skip_reason": SkipReason.SUPERSEDED.value, "final_time": now}
+        update, superseded = {"$set": skipped, "$unset": {"is_open": ""}}, []
         with translate_outages():
-            update = {"$set": skipped, "$unset": {"is_open": ""}}
-            return (await self._notices.update_many(older, update)).modified_count
+            for found in await self._notices.find(older, {"kind": 1}).limit(_SUPERSEDED_MAX).to_list(_SUPERSEDED_MAX):
+                unsent = {"_id": found["_id"], "state": NoticeState.SCHEDULED.value}
+                if (await self._notices.update_one(unsent, update)).modified_count:
+                    superseded.append(found.get("kind"))
+        return [NoticeKind(kind) for kind in superseded if kind in _KINDS]  # a newer version may have further kinds
 
     async def has_newer(self, notice: Notice, revision: int) -> bool:
         """Whether a notice of the same thread is being or was sent with newer content.

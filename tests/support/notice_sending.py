@@ -5,6 +5,7 @@ Belongs here: these, and the jobs of notices as a worker runs them. Does not bel
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from app.domain.notices.preferences import Language
 from app.domain.notices.reminders import DEFAULT_QUIET_HOURS
 from app.domain.notices.send_jobs import send_job
 from app.domain.ticket.ticket import Ticket
-from app.ports.notice_observer import NullNoticeObserver
+from app.ports.notice_observer import NoticeResult, NullNoticeObserver
 from app.ports.notices import DocumentError, NoticeContent, NoticeMessage, NoticeOutcome, NoticeOutcomeKind, NoticeText
 from app.process.clock import utc_now
 from app.store.store import Store
@@ -94,6 +95,16 @@ class FakeDocuments:
         return b"ICS"
 
 
+class CountingObserver(NullNoticeObserver):
+    """Counts how handling notices ended, by kind."""
+
+    def __init__(self) -> None:
+        self.results: Counter[tuple[NoticeKind, NoticeResult]] = Counter()
+
+    def notice_handled(self, channel: NoticeChannelName, kind: NoticeKind, result: NoticeResult) -> None:
+        self.results[kind, result] += 1
+
+
 class SendingWorld:
     """Senders over a store, and a clock that a test advances."""
 
@@ -104,7 +115,8 @@ class SendingWorld:
         drawn = DrawnPdfs(self.documents)
         composer = NoticeComposer(self.writer, drawn, None, NullNoticeObserver(), organizer="tickets@example.com")
         reader = NoticeReader(store, store.preferences, DEFAULT_QUIET_HOURS)
-        self.parts = SenderParts(reader, composer, store.notices, self, lambda: self.now, NullNoticeObserver())
+        self.observer = CountingObserver()
+        self.parts = SenderParts(reader, composer, store.notices, self, lambda: self.now, self.observer)
         self._senders: dict[str, NoticeSender] = {}
 
     def add_channel(self, channel: FakeChannel) -> FakeChannel:

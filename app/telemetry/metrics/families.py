@@ -168,7 +168,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "seatline_notices_total",
         _COUNTER,
-        "Notices that were due, by how handling them ended: sent, skipped, to be tried again, or failed for good.",
+        "Notices that were due or replaced by newer ones, by outcome: sent, skipped, to be tried again, or failed for good.",
         ("channel", "kind", "outcome"),
     ),
     Family(

@@ -28,7 +28,7 @@ class NoticeMetrics:
         self._parts = metrics.counters("seatline_notice_parts_failed_total", [part.value for part in NoticePart])
 
     def notice_handled(self, channel: NoticeChannelName, kind: NoticeKind, result: NoticeResult) -> None:
-        """Count how handling a due notice ended."""
+        """Count how handling a notice ended."""
         self._results[channel, kind, result].inc()
 
     def notice_sent(self, channel: NoticeChannelName, late_seconds: float) -> None:

@@ -135,7 +135,8 @@ class NoticeSender:
         """
         if await self._notices.has_newer(notice, notice.revision):
             return True
-        await self._notices.supersede_older(notice, send.content_revision, self._clock())
+        for kind in await self._notices.supersede_older(notice, send.content_revision, self._clock()):
+            self._observer.notice_handled(self._channel.name, kind, NoticeResult.SKIPPED)
         return await self._notices.has_newer(notice, send.content_revision)
 
     async def _send(self, notice: Notice, facts: SendingFacts, send: Send) -> PostponedJob | None:

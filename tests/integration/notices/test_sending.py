@@ -14,6 +14,7 @@ from app.domain.notices.copies import resend_cause
 from app.domain.notices.notice import Notice, NoticeChannelName, NoticeKind, NoticeState, SkipReason
 from app.domain.notices.preferences import NotificationPreferences
 from app.domain.refusals import Reason, Refusal
+from app.ports.notice_observer import NoticeResult
 from app.ports.notices import NoticeMessage, NoticeOutcome
 from app.store.in_memory import connect_in_memory
 from tests.support.clients import LONDON, PARIS, ApiClient
@@ -100,6 +101,18 @@ async def test_the_first_of_several_changes_tells_the_last_state_and_the_others_
     stored = await sale.sending.store.notices.find([notice.notice_id for notice in notices])
     ends = {(notice.state, notice.skip_reason) for notice in stored.values()}
     assert ends == {(NoticeState.SENT, None), (NoticeState.SKIPPED, SkipReason.SUPERSEDED)}
+
+
+async def test_a_notice_that_a_newer_one_replaces_is_counted_as_skipped_once(sale: Sale) -> None:
+    booking = await sale.booking()
+    later = sale.sending.now + timedelta(seconds=50)
+    replaced = sale.sending.notice(booking, NoticeKind.BOOKING_UPDATED, cause="later", due_time=later)
+    await sale.sending.schedule(sale.sending.notice(booking), replaced)
+    await sale.sending.work(seconds=1)
+    counted = {(NoticeKind.TICKET, NoticeResult.SENT): 1, (NoticeKind.BOOKING_UPDATED, NoticeResult.SKIPPED): 1}
+    assert sale.sending.observer.results == counted
+    await sale.sending.work(minutes=2)
+    assert sale.sending.observer.results == counted
 
 
 async def test_a_change_that_was_sent_already_is_superseded(sale: Sale) -> None:
