@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from random import Random
+from typing import Any, cast
 
 from app.domain.booking import BOOKING_TRANSITIONS, Booking, BookingState
 from app.domain.commands import CancelUnpaid
@@ -33,6 +34,11 @@ from app.domain.jobs import (
     job_retries,
 )
 from app.domain.money import Money
+from app.domain.notices.from_events import NoticeCause, make_notices
+from app.domain.notices.notice import NOTICE_TRANSITIONS, NoticeChannelName, NoticeKind, NoticeState
+from app.domain.notices.preferences import NotificationPreferences
+from app.domain.notices.recipients import booker_of
+from app.domain.notices.send_jobs import send_job
 from app.domain.payments import (
     PAYMENT_TRANSITIONS,
     REFUND_TRANSITIONS,
@@ -55,9 +61,15 @@ from app.domain.run.run_cancellation import RunCancellation
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import RUN_TRANSITIONS
 from app.domain.webhooks import WEBHOOK_RETRIES
+from app.ports.notices import NoticeStore
+from app.store.driver import Database
+from app.store.in_memory import connect_in_memory
+from app.store.notices import Notices
 from tests.support.builders import DEPARTS_LONDON, NOW, a_run, seeded_random
 from tests.support.layout_changes import remove_seats
+from tests.support.notice_sending import ACCEPTED, BUSY, REFUSED, FakeChannel, SendingWorld
 from tests.support.random_commands import decide_some
+from tests.support.world import running_server, settings_for
 
 Changes = set[tuple[StrEnum | None, StrEnum]]
 JOB = Job("refund 1", "refund", {}, NOW, NOW)
@@ -179,6 +191,56 @@ def test_deliveries_change_their_state_as_the_table_says() -> None:
     ]
     seen = {(DeliveryState.PENDING, delivery.state) for delivery in made}
     assert {(None, DeliveryState.PENDING), *seen} == set(DELIVERY_TRANSITIONS)
+
+
+class RecordedNotices:
+    """Stored notices, and each change of state that a statement on them makes."""
+
+    def __init__(self, notices: Notices, database: Database) -> None:
+        self._notices, self._database = notices, database
+        self.seen: Changes = set()
+
+    def __getattr__(self, statement: str) -> Callable[..., Awaitable[object]]:
+        async def recorded(*arguments: Any) -> object:
+            before = await self._states()
+            answer = await getattr(self._notices, statement)(*arguments)
+            after = await self._states()
+            self.seen |= {(before.get(found), state) for found, state in after.items() if state is not before.get(found)}
+            if statement == "record":  # an attempt may leave the state as it is
+                self.seen.add((before[arguments[0].notice_id], after[arguments[0].notice_id]))
+            return answer
+
+        return recorded
+
+    async def _states(self) -> dict[str, NoticeState]:
+        return {found["_id"]: NoticeState(found["state"]) async for found in self._database["notices"].find()}
+
+
+async def states_of_random_notices(seed: int) -> Changes:
+    """Return the changes of state of notices that are made, wanted, replaced, refused and tried again at random."""
+    chance, email = seeded_random(seed), NoticeChannelName.EMAIL
+    async with running_server(settings_for(), connect_in_memory()) as world:
+        reference = (await world.api_client("jane").book(await world.run("A1"))).reference
+        sending, store = SendingWorld(world.server.store), world.server.store
+        recorded = RecordedNotices(store.notices, world.database)
+        sending.parts = replace(sending.parts, notices=cast("NoticeStore", recorded))
+        mail = sending.add_channel(FakeChannel())
+        mail.answer = lambda message: chance.choice((ACCEPTED, BUSY, BUSY, REFUSED))
+        booking = (await store.bookings.find_many([reference]))[reference]
+        for number in range(40):
+            due_time = sending.now + timedelta(minutes=chance.choice((0, 1, 2)))
+            cause = NoticeCause(chance.choice(list(NoticeKind)), f"cause {number}", booking.revision, due_time)
+            wishes = NotificationPreferences(arrival_reminders=chance.random() < 0.5)
+            made = make_notices(cause, booking, booker_of(booking), (1,), wishes, [email], sending.now)
+            await recorded.insert_if_absent(made)
+            await sending.insert_if_absent([send_job(notice) for notice in made if not notice.is_final])
+            await sending.work(minutes=chance.choice((0, 1, 600)))
+        return recorded.seen
+
+
+async def test_notices_change_their_state_as_the_table_says() -> None:
+    seen = Changes().union(*[await states_of_random_notices(seed) for seed in range(3)])
+    assert seen == set(NOTICE_TRANSITIONS)
 
 
 def attempts_on(payment: Payment, kind: AttemptKind, key: str) -> dict[AttemptOutcome, Payment]:
