@@ -95,14 +95,18 @@ class FakeDocuments:
         return b"ICS"
 
 
-class CountingObserver(NullNoticeObserver):
-    """Counts how handling notices ended, by kind."""
+class RecordingObserver(NullNoticeObserver):
+    """Counts how handling notices ended, by kind, and remembers how late each notice was accepted."""
 
     def __init__(self) -> None:
         self.results: Counter[tuple[NoticeKind, NoticeResult]] = Counter()
+        self.late_seconds: list[float] = []
 
     def notice_handled(self, channel: NoticeChannelName, kind: NoticeKind, result: NoticeResult) -> None:
         self.results[kind, result] += 1
+
+    def notice_sent(self, channel: NoticeChannelName, late_seconds: float) -> None:
+        self.late_seconds.append(late_seconds)
 
 
 class SendingWorld:
@@ -110,12 +114,11 @@ class SendingWorld:
 
     def __init__(self, store: Store) -> None:
         self.store, self.now = store, utc_now()
-        self.writer, self.documents = FakeWriter(), FakeDocuments()
+        self.writer, self.documents, self.observer = FakeWriter(), FakeDocuments(), RecordingObserver()
         self._due: dict[str, tuple[Job, datetime]] = {}
         drawn = DrawnPdfs(self.documents)
         composer = NoticeComposer(self.writer, drawn, None, NullNoticeObserver(), organizer="tickets@example.com")
         reader = NoticeReader(store, store.preferences, DEFAULT_QUIET_HOURS)
-        self.observer = CountingObserver()
         self.parts = SenderParts(reader, composer, store.notices, self, lambda: self.now, self.observer)
         self._senders: dict[str, NoticeSender] = {}
 

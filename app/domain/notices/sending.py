@@ -111,6 +111,16 @@ def decide(notice: Notice, facts: SendingFacts, now: datetime) -> Decision:
     return what_to_send(notice, recipient, facts)
 
 
+def following_expected_times(notice: Notice, facts: SendingFacts) -> Notice:
+    """Return a notice due when its reminder is due by the present expected times, if that is later than it was.
+
+    A train may get later while the reminder waits for a worker or for the provider. The lateness counts from the later time.
+    """
+    if facts.reminder_time is None or facts.reminder_time <= notice.due_time:
+        return notice
+    return replace(notice, due_time=facts.reminder_time)
+
+
 def what_to_send(notice: Notice, recipient: Recipient, facts: SendingFacts) -> Send:
     """Return whom a notice is about, from the booking as it is.
 

@@ -33,6 +33,7 @@ from app.domain.notices.sending import (
     after_refusal,
     after_skip,
     decide,
+    following_expected_times,
 )
 from app.domain.refusals import Reason, Refusal
 from app.ports.clock import Clock
@@ -117,6 +118,7 @@ class NoticeSender:
         facts = await self._reader.read(notice)
         if facts is None:
             return await self._skip(notice, SkipReason.CANCELLED)
+        notice = following_expected_times(notice, facts)
         decision = decide(notice, facts, self._clock())
         if isinstance(decision, Skip):
             return await self._skip(notice, decision.reason)

@@ -17,7 +17,7 @@ from app.domain.refusals import Reason, Refusal
 from app.ports.notice_observer import NoticeResult
 from app.ports.notices import NoticeMessage, NoticeOutcome
 from app.store.in_memory import connect_in_memory
-from tests.support.clients import LONDON, PARIS, ApiClient
+from tests.support.clients import LONDON, PARIS, ApiClient, Run
 from tests.support.notice_sending import ACCEPTED, BUSY, DOWN, REFUSED, FakeChannel, SendingWorld
 from tests.support.world import World, running_server, settings_for
 
@@ -29,6 +29,7 @@ class Sale:
     """A booking of a running server, and the senders over its store."""
 
     world: World
+    run: Run
     jane: ApiClient
     reference: str
     sending: SendingWorld
@@ -58,7 +59,7 @@ async def sale() -> AsyncIterator[Sale]:
         run, jane = await world.run("A8"), world.api_client("jane")
         booking = await jane.book(run, origin=LONDON, destination=PARIS)
         sending = SendingWorld(world.server.store)
-        yield Sale(world, jane, booking.reference, sending, sending.add_channel(FakeChannel()))
+        yield Sale(world, run, jane, booking.reference, sending, sending.add_channel(FakeChannel()))
 
 
 async def test_a_ticket_is_sent_once_with_its_pdf_and_calendar_entry(sale: Sale) -> None:
@@ -268,3 +269,16 @@ async def test_a_reminder_follows_its_train_and_is_skipped_when_it_is_too_late_o
     unwanted = NotificationPreferences(arrival_reminders=False, version=1)
     assert await sale.sending.store.preferences.replace("jane@example.com", unwanted, sale.sending.now)
     assert (await sale.sent(kind=NoticeKind.ARRIVAL_REMINDER)).skip_reason is SkipReason.UNSUBSCRIBED
+
+
+async def test_a_reminder_that_the_provider_holds_up_while_its_train_gets_later_is_late_from_the_later_time(sale: Sale) -> None:
+    depart = (await sale.booking()).journey.depart
+    sale.sending.now = depart - timedelta(hours=3)
+    sale.mail.answer = lambda message: BUSY
+    reminder = await sale.sent(kind=NoticeKind.DEPARTURE_REMINDER)
+    await sale.world.desk.set_delay(sale.run, 60)
+    sale.sending.now = depart - timedelta(hours=2) + timedelta(minutes=10)  # no worker ran for an hour
+    sale.mail.answer = lambda message: ACCEPTED
+    await sale.sending.work(minutes=1)
+    assert (await sale.stored(reminder)).due_time == depart - timedelta(hours=2)
+    assert sale.sending.observer.late_seconds == [600.0]

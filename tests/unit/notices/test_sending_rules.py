@@ -32,6 +32,7 @@ from app.domain.notices.sending import (
     after_refusal,
     after_skip,
     decide,
+    following_expected_times,
 )
 from app.domain.run.train_run import TrainRun
 from tests.support.builders import DEPARTS_LONDON, NOW, a_run, book, book_waitlisted, cancel, current_booking, fill
@@ -167,6 +168,16 @@ def test_a_reminder_whose_train_got_later_is_postponed() -> None:
     facts = replace(facts_of(run, booking), reminder_time=later)
     assert decide(a_notice(booking, NoticeKind.ARRIVAL_REMINDER), facts, NOW) == Postpone(later)
     assert isinstance(decide(a_notice(booking, NoticeKind.ARRIVAL_REMINDER), facts, later), Send)
+
+
+@pytest.mark.parametrize(("by_train", "due"), [(None, 0), (-60, 0), (60, 60)])
+def test_a_reminder_is_due_when_its_train_says_unless_that_is_earlier(by_train: int | None, due: int) -> None:
+    run = a_run("A4")
+    booking = book(run, "jane")
+    reminder_time = None if by_train is None else NOW + timedelta(minutes=by_train)
+    facts = replace(facts_of(run, booking), reminder_time=reminder_time)
+    reminder = following_expected_times(a_notice(booking, NoticeKind.DEPARTURE_REMINDER), facts)
+    assert reminder.due_time == NOW + timedelta(minutes=due)
 
 
 def test_who_unsubscribed_or_gave_up_the_phone_is_not_sent_to() -> None:
