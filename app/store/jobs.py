@@ -229,12 +229,13 @@ class Jobs:
             document = await self._jobs.find_one({"_id": job_id})
         return None if document is None else decode_one("jobs", document, job_from)
 
-    async def find_waiting(self, job_ids: Values[str]) -> set[str]:
-        """Return the ids of those of these jobs that are pending, and that no worker has taken."""
-        waiting = {"_id": {"$in": list(job_ids)}, "state": JobState.PENDING.value, "lease_until": None}
+    async def find_pending(self, job_ids: Values[str]) -> dict[str, bool]:
+        """Return for those of these jobs that are pending, by id, whether a worker has taken them."""
+        pending = {"_id": {"$in": list(job_ids)}, "state": JobState.PENDING.value}
+        fields = {"_id": 1, "lease_until": 1}
         with translate_outages():
-            found = await self._adapter.find_in_one_batch(self._jobs, waiting, most=len(job_ids), projection={"_id": 1})
-        return {document["_id"] for document in found}
+            found = await self._adapter.find_in_one_batch(self._jobs, pending, most=len(job_ids), projection=fields)
+        return {document["_id"]: document.get("lease_until") is not None for document in found}
 
     async def list_page(self, state: JobState, kind: str | None, after: JobKey | None, limit: int) -> list[Job]:
         """Return at most `limit` readable jobs in that state, of one kind or of all, by `job_key`, from behind `after`."""

@@ -5,11 +5,11 @@ Belongs here: making these jobs, bringing them forward, and what they do. Does n
 
 A job for each stop and kind is made with the first booking that begins, or ends, there. It waits until its time, and then makes
 the reminders of all bookings of the stop. Whoever gets a seat later finds that the job has run, or runs just now; then
-`Reminders.add` makes the reminder itself. Both may make the same reminder: it has the same id.
+`Reminders.add` makes the reminder itself, unless its time is days ahead. Both may make the same reminder: it has the same id.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from app.domain.jobs import Job, PermanentJobError, PostponedJob
@@ -37,6 +37,9 @@ from app.usecases.notices.scheduling import schedule_notices
 _AT_ONCE_MAX = 8
 # Bookings of one page: with their notices and jobs some hundred kilobytes, written in a tenth of a second.
 _PAGE_SIZE = 200
+# A worker that has taken a job so long before the reminders' time postpones it: no delay and no change of a train moves them so
+# far. Notices that were made with the sale could be deleted before they are due, 90 days later.
+_FAR_AHEAD = timedelta(days=7)
 # Pages of one stop: more than a run can hold, with 5,000 seats of bookings that change while they are read.
 _PAGES_MAX = 200
 
@@ -73,12 +76,15 @@ class Reminders:
             return
         await self._store.jobs.insert_if_absent(list(jobs.values()))
         # Read after the bookings were stored: a job that nobody has taken yet will find them.
-        waiting = await self._store.jobs.find_waiting(list(jobs))
-        for job_id in jobs.keys() - waiting:
-            run_id, stop = _subject_of(jobs[job_id])
+        is_taken = await self._store.jobs.find_pending(list(jobs))
+        for job_id, job in jobs.items():
+            if not is_taken.get(job_id, True):
+                continue
+            run_id, stop = _subject_of(job)
             planned = await self._planned_time(kind, run_id, stop)
-            if planned is not None:
-                await self._remind(kind, by_job[job_id], planned)
+            if planned is None or (job_id in is_taken and planned > now + _FAR_AHEAD):
+                continue
+            await self._remind(kind, by_job[job_id], planned)
 
     async def retime(self, run_ids: Collection[str]) -> None:
         """Bring the jobs of runs forward whose times are earlier than they were. Later times are found when a job is due."""

@@ -100,6 +100,18 @@ async def test_a_sale_while_the_job_of_the_stop_runs_is_reminded_of(world: Remin
     await world.store.jobs.record_outcomes([replace(job, state=JobState.DONE, done_time=world.now)], job.lease_owner)
 
 
+async def test_a_sale_while_the_job_looks_at_a_run_of_next_month_leaves_the_reminder_to_the_job(world: ReminderWorld) -> None:
+    world.now = DEPARTS_LONDON - 30 * DAY
+    await world.sell("jane")
+    for kind in world.reminders.handlers():
+        assert await world.store.jobs.lease_due([kind], world.now, 30.0, "another worker", 1)
+    await world.sell("john")
+    assert await world.notices(DEPARTURE) == await world.notices(ARRIVAL) == []
+    world.now += MINUTE  # the other worker was killed
+    await world.work_until(ARRIVES_PARIS)
+    assert set(await world.reminded(DEPARTURE)) == set(await world.reminded(ARRIVAL)) == {JANE, JOHN}
+
+
 # -- who
 
 
