@@ -40,7 +40,7 @@ from tests.support.world import World, eventually, running_server, settings_for
 
 TRAVELLERS = full(800, short=40)
 CANCELLED = full(40, short=4)
-SECONDS_MAX = full(900.0, short=60.0)
+SECONDS_MAX = full(900.0, short=120.0)  # on a busy machine; the short mode takes some ten seconds otherwise
 DELAY = timedelta(minutes=60)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 SENDER = "tickets@example.com"
@@ -211,9 +211,9 @@ async def test_each_traveller_has_each_mail_of_the_day_once(tmp_path: Path, monk
         assert all(notice["create_time"] >= begin for notice in notices.values())
         for notice in notices.values():
             if notice["kind"] == NoticeKind.DEPARTURE_REMINDER.value:
-                assert notice["final_time"] >= departs + DELAY - 3 * HOUR
+                assert notice["final_time"] >= notice["due_time"] >= departs + DELAY - 3 * HOUR
             if notice["kind"] == NoticeKind.ARRIVAL_REMINDER.value:
-                assert notice["final_time"] >= arrives + DELAY - 30 * MINUTE
+                assert notice["final_time"] >= notice["due_time"] >= arrives + DELAY - 30 * MINUTE
 
 
 def expected_mails(everybody: Collection[str], gone: Collection[str]) -> set[tuple[str, str]]:
