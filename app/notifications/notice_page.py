@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 from app.domain import limits
-from app.domain.booking import Passenger, Seat
+from app.domain.booking import BookingState, Passenger, Seat
 from app.domain.money import Money
 from app.domain.notices.kinds import KIND_POLICIES
 from app.domain.notices.notice import NoticeKind
@@ -272,9 +272,12 @@ def _seat_labels(content: NoticeContent) -> Iterator[str]:
 
 
 def _place(content: NoticeContent, words: Wording, passenger: Passenger) -> str:
-    if content.kind in _WITHDRAWN_KINDS:
+    state = content.booking.state
+    if content.kind in _WITHDRAWN_KINDS or state is BookingState.CANCELLED:
         return words.text("common.cancelled")
-    return words.text("common.waiting") if passenger.seat is None else _seat(words, passenger.seat)
+    if passenger.seat is not None:
+        return _seat(words, passenger.seat)
+    return words.text("common.no_seat" if state is BookingState.EXPIRED else "common.waiting")
 
 
 def _seat(words: Wording, seat: Seat) -> str:

@@ -77,6 +77,11 @@ def a_waitlisted_booking() -> Booking:
     return replace(booking, state=BookingState.WAITLISTED, passengers=waiting, ticket_number=4)
 
 
+def an_expired_booking() -> Booking:
+    """Return a booking of two passengers whose waitlist closed."""
+    return replace(a_waitlisted_booking(), state=BookingState.EXPIRED, ticket_number=0)
+
+
 def a_cancelled_booking() -> Booking:
     """Return a cancelled booking with two refunds."""
     return replace(book(a_run("A9"), JANE, TOM), state=BookingState.CANCELLED, refunds=REFUNDS)
@@ -94,6 +99,7 @@ SITUATIONS: Mapping[str, Callable[[NoticeKind], NoticeContent]] = {
     "cancelled run": lambda kind: a_content(kind, schedule=cancelled_from(0), tickets=()),
     "shortened run": lambda kind: a_content(kind, schedule=cancelled_from(2), tickets=()),
     "waitlisted": lambda kind: a_content(kind, booking=a_waitlisted_booking(), tickets=(), waitlist_position=3),
+    "expired": lambda kind: a_content(kind, booking=an_expired_booking(), tickets=()),
     "without PDF": lambda kind: a_content(kind, has_pdf=False, pdf_follows=True),
     "one of several recipients": lambda kind: a_content(kind, is_whole_booking=False, refunds=REFUNDS),
     "without a name": lambda kind: a_content(kind, recipient_name=""),

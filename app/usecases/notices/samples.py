@@ -3,8 +3,10 @@
 Belongs here: a booking that nobody made. Does not belong here: the words (`app/notifications`).
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from app.domain.booking import Booking, BookingState, Passenger, RefundDue, RefundReason, Seat
 from app.domain.notices.kinds import KIND_POLICIES
@@ -24,6 +26,20 @@ _FARE_MINOR = 4_900
 _LATE_MINUTES = 40
 _RIDE = timedelta(hours=2, minutes=30)
 _WAITING = frozenset({NoticeKind.WAITLISTED, NoticeKind.WAITLIST_EXPIRED})
+# Kinds about a booking that is not CONFIRMED.
+_STATES: Mapping[NoticeKind, BookingState] = MappingProxyType(
+    {
+        NoticeKind.WAITLISTED: BookingState.WAITLISTED,
+        NoticeKind.WAITLIST_EXPIRED: BookingState.EXPIRED,
+        NoticeKind.BOOKING_CANCELLED: BookingState.CANCELLED,
+        NoticeKind.RUN_CANCELLED: BookingState.CANCELLED,
+        NoticeKind.REFUNDED: BookingState.CANCELLED,
+    }
+)
+# Kinds that say that all money is returned, and why.
+_FULL_REFUNDS: Mapping[NoticeKind, RefundReason] = MappingProxyType(
+    {NoticeKind.WAITLIST_EXPIRED: RefundReason.WAITLIST, NoticeKind.RUN_CANCELLED: RefundReason.RUN_CANCELLED}
+)
 
 
 def sample_content(kind: NoticeKind, now: datetime) -> NoticeContent:
@@ -67,7 +83,7 @@ def _booking(kind: NoticeKind, depart: datetime, now: datetime) -> Booking:
         reference=_REFERENCE,
         request_id="",
         fingerprint="",
-        state=BookingState.WAITLISTED if kind in _WAITING else BookingState.CONFIRMED,
+        state=_STATES.get(kind, BookingState.CONFIRMED),
         user=_PEOPLE[0],
         user_key=_PEOPLE[0].key,
         passengers=passengers,
@@ -78,8 +94,13 @@ def _booking(kind: NoticeKind, depart: datetime, now: datetime) -> Booking:
         update_time=now,
         revision=1,
         charged_minor=2 * _FARE_MINOR,
-        refunds=(RefundDue("sample", _FARE_MINOR, now, RefundReason.TERMS),),
+        refunds=(_refund(kind, now),),
     )
+
+
+def _refund(kind: NoticeKind, now: datetime) -> RefundDue:
+    fares = 2 if kind in _FULL_REFUNDS else 1
+    return RefundDue("sample", fares * _FARE_MINOR, now, _FULL_REFUNDS.get(kind, RefundReason.TERMS))
 
 
 def _passenger(number: int, person: Person) -> Passenger:

@@ -23,6 +23,7 @@ from tests.support.notice_contents import (
     a_cancelled_booking,
     a_content,
     a_waitlisted_booking,
+    an_expired_booking,
     cancelled_from,
     late_by,
 )
@@ -198,6 +199,14 @@ def test_a_place_on_the_waitlist_is_said() -> None:
     assert "You are number 3 on the waitlist." in text.plain
     assert "- Jane Doe, on the waitlist" in text.plain
     assert "PDF" not in text.plain
+
+
+def test_a_booking_that_ended_has_no_place_any_more() -> None:
+    expired = write(NoticeKind.WAITLIST_EXPIRED, booking=an_expired_booking(), tickets=())
+    refunded = write(NoticeKind.REFUNDED, booking=a_cancelled_booking(), refunds=REFUNDS, tickets=())
+
+    assert "- Jane Doe, no seat" in expired.plain
+    assert "- Jane Doe, cancelled" in refunded.plain
 
 
 def test_whoever_lost_a_seat_reads_what_follows() -> None:
