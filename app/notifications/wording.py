@@ -4,6 +4,7 @@ Belongs here: reading `texts/*.toml`, and what Babel formats. Does not belong he
 (`notice_page.py`), how a mail looks (`templates/`).
 """
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from copy import copy
@@ -27,6 +28,7 @@ FALLBACK_LANGUAGE = Language.ENGLISH
 _LOCALES: Mapping[Language, str] = MappingProxyType({Language.ENGLISH: "en_GB", Language.FRENCH: "fr_FR"})
 _DATE = "yMMMEd"  # CLDR skeletons: "Tue, 1 Sept 2026" and "1 Sept"
 _SHORT_DATE = "MMMd"
+_FIRST_OF_MONTH = re.compile(r"\b1(?=\s)")
 _OTHER = "other"  # the plural form that every language has
 
 
@@ -55,15 +57,19 @@ class Wording:
 
     def day(self, day: date) -> str:
         """Return a date with its day of the week."""
-        return str(format_skeleton(_DATE, day, locale=self._locale))
+        return self._ordinal(str(format_skeleton(_DATE, day, locale=self._locale)), day)
 
     def long_day(self, day: date) -> str:
         """Return a date in full, for a sentence."""
-        return format_date(day, "full", locale=self._locale)
+        return self._ordinal(format_date(day, "full", locale=self._locale), day)
 
     def short_day(self, day: date) -> str:
         """Return a date without its year."""
-        return str(format_skeleton(_SHORT_DATE, day, locale=self._locale))
+        return self._ordinal(str(format_skeleton(_SHORT_DATE, day, locale=self._locale)), day)
+
+    def _ordinal(self, text: str, day: date) -> str:
+        """Return a date with the first of a month as its readers write it: "1er septembre". CLDR has no pattern for it."""
+        return _FIRST_OF_MONTH.sub("1er", text) if self.language is Language.FRENCH and day.day == 1 else text
 
     def clock(self, local: datetime) -> str:
         """Return the time of day, as the clock shows it where `local` is local."""

@@ -69,7 +69,7 @@ TICKET_TEXTS: Mapping[Language, TicketTexts] = MappingProxyType(
             ticket="Billet",
             departure="Départ",
             arrival="Arrivée",
-            timetable="Horaire prévu : {time}",
+            timetable="Horaire initial : {time}",
             local_time="Heure locale, {offset}",
             passenger="Voyageur",
             transliterated="Les mots entre crochets, ou le nom entier, sont écrits en lettres latines.",
@@ -89,13 +89,17 @@ TICKET_TEXTS: Mapping[Language, TicketTexts] = MappingProxyType(
 
 def long_date(day: date, language: Language) -> str:
     """Return a date such as `Tuesday 1 September 2026`."""
-    pattern = "EEEE d'er' MMMM y" if language is Language.FRENCH and day.day == 1 else "EEEE d MMMM y"
-    return format_date(day, pattern, _LOCALES[language])
+    return format_date(day, f"EEEE {_day_pattern(day, language)} MMMM y", _LOCALES[language])
 
 
 def short_date(day: date, language: Language) -> str:
     """Return a date such as `Tue 1 Sept`."""
-    return format_date(day, "EEE d MMM", _LOCALES[language])
+    return format_date(day, f"EEE {_day_pattern(day, language)} MMM", _LOCALES[language])
+
+
+def _day_pattern(day: date, language: Language) -> str:
+    """Return the pattern of a day of the month: French says `1er` for the first."""
+    return "d'er'" if language is Language.FRENCH and day.day == 1 else "d"
 
 
 def clock_time(local: datetime) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import string
+from datetime import date
 
 import pytest
 
@@ -72,6 +73,23 @@ def test_a_missing_text_is_said_in_english(monkeypatch: pytest.MonkeyPatch) -> N
 def test_no_text_has_line_ends_or_markup() -> None:
     for language in Language:
         assert [key for key, text in load_texts(language).items() if re.search(r"[\r\n<>]", text)] == []
+
+
+@pytest.mark.parametrize(
+    ("day", "english", "french"),
+    [
+        (date(2026, 9, 1), "Tue, 1 Sept 2026", "mar. 1er sept. 2026"),
+        (date(2026, 9, 11), "Fri, 11 Sept 2026", "ven. 11 sept. 2026"),
+    ],
+)
+def test_a_date_is_written_as_in_the_language(day: date, english: str, french: str) -> None:
+    assert [wording(language).day(day) for language in Language] == [english, french]
+
+
+def test_french_says_the_first_of_a_month_as_an_ordinal() -> None:
+    french, day = wording(Language.FRENCH), date(2026, 9, 1)
+
+    assert (french.long_day(day), french.short_day(day)) == ("mardi 1er septembre 2026", "1er sept.")
 
 
 @pytest.mark.parametrize(

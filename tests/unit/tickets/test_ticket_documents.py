@@ -21,7 +21,7 @@ from app.tickets.documents import ThreadedTicketDocuments
 from app.tickets.fonts import load_fonts
 from app.tickets.scanning import read_codes
 from app.tickets.ticket_pages import TicketPages
-from app.tickets.ticket_texts import TICKET_TEXTS, long_date, price, utc_offset
+from app.tickets.ticket_texts import TICKET_TEXTS, long_date, price, short_date, utc_offset
 from tests.support.builders import DEPARTS_LONDON, NOW, a_run, book, book_waitlisted, cancel, current_booking, fill, move
 from tests.support.processor_time import processor_time
 from tests.support.tickets import a_list, a_signer, a_ticket, open_documents, tickets_of
@@ -178,6 +178,7 @@ def test_dates_and_money_are_written_as_in_the_language() -> None:
         "Saturday 1 August 2026",
         "samedi 1er août 2026",
     )
+    assert [short_date(day, language) for language in Language] == ["Sat 1 Aug", "sam. 1er août"]
     assert price(Money(123_456, "EUR"), Language.ENGLISH) == "€1,234.56"
     assert price(Money(123_456, "EUR"), Language.FRENCH) == "1\u202f234,56\xa0€"
     assert price(Money(2_000, "JPY"), Language.ENGLISH) == "JP¥2,000"
