@@ -13,6 +13,7 @@ from html import escape
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+from app.domain.notices.kinds import KIND_POLICIES
 from app.domain.notices.notice import NoticeKind
 from app.domain.notices.preferences import Language
 from app.ports.notices import NoticeContent, NoticeText
@@ -103,8 +104,10 @@ def _local(content: NoticeContent, station: str, moment: datetime) -> str:
 
 
 def _seat_lines(content: NoticeContent, words: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each passenger. Those who do not travel any more have no place in it."""
+    has_places = content.booking.is_live and not KIND_POLICIES[content.kind].withdraws_tickets
     for passenger in content.passengers:
         seat = passenger.seat
         name = f"{passenger.person.first_name} {passenger.person.last_name}".strip()
         place = words["waiting"] if seat is None else words["seat"].format(coach=seat.coach, seat=seat.label)
-        yield f"- {name}: {place}"
+        yield f"- {name}: {place}" if has_places else f"- {name}"

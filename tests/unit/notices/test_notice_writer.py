@@ -318,5 +318,11 @@ def test_a_fault_of_the_texts_is_an_error_that_names_nobody() -> None:
     assert str(raised.value) == "KeyError in the texts of TICKET"
 
 
+def test_bare_facts_of_a_booking_that_ended_have_no_places() -> None:
+    assert "- Tom Doe: coach 1, seat A-2" in WRITER.write_facts(a_content()).plain
+    assert "- Tom Doe\n" in WRITER.write_facts(a_content(NoticeKind.REFUNDED, booking=a_cancelled_booking())).plain
+    assert "- Tom Doe\n" in WRITER.write_facts(a_content(NoticeKind.WAITLIST_EXPIRED, booking=an_expired_booking())).plain
+
+
 def test_bare_facts_do_not_need_a_known_zone() -> None:
     assert "2026-09-01 09:24 UTC London St Pancras" in WRITER.write_facts(with_unknown_zone()).plain
