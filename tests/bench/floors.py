@@ -12,6 +12,9 @@ from tests.bench.results import Results
 RSS_MB_MAX = 150.0
 LAYOUT_CHANGE_MS_MAX = 250.0
 TICKET_PDF_MS_MAX = 20.0
+MAILS_PER_SECOND_AND_CORE_MIN = 20.0  # what a worker sends by default (SEATLINE_SMTP_PER_SECOND_MAX), on one core
+MAIL_TO_PDF_MAX = 5.0
+MAIL_WORKER_RSS_MB_MAX = 256.0  # what the chart requests for a worker
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,9 @@ FLOORS = (
     Floor("traced_to_untraced", "1 % of the calls traced, to none", 0.95, at_least=True),
     Floor("layout_change_p50", "removing a coach with 100 passengers, ms", LAYOUT_CHANGE_MS_MAX, at_least=False),
     Floor("ticket_pdf_p50", "a ticket as PDF with its QR, ms", TICKET_PDF_MS_MAX, at_least=False),
+    Floor("ticket_mails_per_second_and_core", "ticket mails per second and core", MAILS_PER_SECOND_AND_CORE_MIN, at_least=True),
+    Floor("ticket_mail_to_pdf", "cost of a ticket's mail, to its PDF", MAIL_TO_PDF_MAX, at_least=False),
+    Floor("ticket_mail_worker_rss_peak", "memory of a worker that sends mails, MB", MAIL_WORKER_RSS_MB_MAX, at_least=False),
     Floor("rss_mb_after_100k", "memory after 100,000 bookings, MB", RSS_MB_MAX, at_least=False),
     Floor("rss_growth_after_100k", "memory after more bookings, to before", 1.1, at_least=False),
 )

@@ -43,7 +43,7 @@ class MailCounter:
 
 
 def measure_ticket_mails(stage: Stage) -> None:
-    """Sell tickets, then start a worker, and wait until all are sent."""
+    """Sell tickets, then start a worker, and wait until all are sent. The ratio needs the figure of `measure_ticket_pdf`."""
     mails = stage.scale.ticket_mails
     host = stage.start_host("ticket_mails")
     stage.sell(stage.fresh_runs(stage.scale.sale_seats) * mails, CALLERS, [host])
@@ -62,6 +62,9 @@ def measure_ticket_mails(stage: Stage) -> None:
     cpu_seconds = after.user + after.system - before.user - before.system
     stage.results.add("ticket_mails_per_second", sent / seconds, "mails/s")
     stage.results.add("ticket_mails_per_second_and_core", sent / cpu_seconds, "mails/s")
+    pdf_ms = stage.results.value("ticket_pdf_p50")
+    if pdf_ms:
+        stage.results.add_ratio("ticket_mail_to_pdf", cpu_seconds * 1e3 / sent / pdf_ms)
     stage.results.add("ticket_mail_size", counter.byte_count / counter.count / 1e3, "kB")
     stage.results.add("ticket_mail_worker_rss_peak", peak_mb, "MB")
     host.stop()
