@@ -29,6 +29,7 @@ _LOCALES: Mapping[Language, str] = MappingProxyType({Language.ENGLISH: "en_GB", 
 _DATE = "yMMMEd"  # CLDR skeletons: "Tue, 1 Sept 2026" and "1 Sept"
 _SHORT_DATE = "MMMd"
 _FIRST_OF_MONTH = re.compile(r"\b1(?=\s)")
+_HOURS_FROM_MINUTES = 120  # announcements say "90 minutes late", and "2 hours late"
 _OTHER = "other"  # the plural form that every language has
 
 
@@ -76,8 +77,14 @@ class Wording:
         return format_time(local.time().replace(tzinfo=None), "short", locale=self._locale)
 
     def minutes(self, minutes: int) -> str:
-        """Return a duration: "1 minute", "40 minutes"."""
-        return format_unit(minutes, "duration-minute", "long", locale=self._locale)
+        """Return a duration: "1 minute", "40 minutes", from two hours on "2 hours 5 minutes"."""
+        if minutes < _HOURS_FROM_MINUTES:
+            return self._unit(minutes, "duration-minute")
+        hours, rest = divmod(minutes, 60)
+        return self._unit(hours, "duration-hour") + (f" {self._unit(rest, 'duration-minute')}" if rest else "")
+
+    def _unit(self, count: int, unit: str) -> str:
+        return format_unit(count, unit, "long", locale=self._locale)
 
     def money(self, money: Money) -> str:
         """Return an amount with as many decimals as our currencies have, whatever Babel would round to."""

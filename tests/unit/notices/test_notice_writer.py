@@ -108,6 +108,13 @@ def test_a_name_in_any_script_is_shown_as_it_is(name: str) -> None:
     assert f"<bdi>{name}</bdi>" in text.html
 
 
+def test_a_long_name_may_break_anywhere() -> None:
+    html = write(NoticeKind.TICKET, Person("W" * 100, "Doe", "w@example.com")).html
+
+    (cell,) = [line for line in html.splitlines() if "W" * 100 in line and 'scope="row"' in line]
+    assert "overflow-wrap:anywhere" in cell
+
+
 def test_no_name_is_read_as_markup_or_template() -> None:
     stops = (a_stop("<i>Here</i>", depart="10:00"), a_stop("There & {x}", arrive="11:00"))
     run = a_run("A9", stops=stops)

@@ -86,6 +86,19 @@ def test_a_date_is_written_as_in_the_language(day: date, english: str, french: s
     assert [wording(language).day(day) for language in Language] == [english, french]
 
 
+@pytest.mark.parametrize(
+    ("minutes", "english", "french"),
+    [
+        (1, "1 minute", "1 minute"),
+        (119, "119 minutes", "119 minutes"),
+        (120, "2 hours", "2 heures"),
+        (901, "15 hours 1 minute", "15 heures 1 minute"),
+    ],
+)
+def test_a_long_delay_is_said_in_hours(minutes: int, english: str, french: str) -> None:
+    assert [" ".join(wording(language).minutes(minutes).split()) for language in Language] == [english, french]
+
+
 def test_french_says_the_first_of_a_month_as_an_ordinal() -> None:
     french, day = wording(Language.FRENCH), date(2026, 9, 1)
 
