@@ -21,19 +21,22 @@ def _garbage_collection_paused() -> Iterator[None]:
         gc.enable()
 
 
-def failure_of(seed: int) -> str:
-    """Return what the history of a seed violates; empty where it violates nothing."""
+def failure_of(seed: int, kept: dict[int, World] | None = None) -> str:
+    """Return what the history of a seed violates; empty where it violates nothing. Keep its world in `kept`, if given."""
     try:
-        World(seed).run()
+        world = World(seed)
+        if kept is not None:
+            kept[seed] = world
+        world.run()
     except Exception as error:
         return f"seed {seed}: {type(error).__name__}: {error}"
     return ""
 
 
-def failures_of(seeds: Iterable[int]) -> list[str]:
-    """Return what the histories of these seeds violate."""
+def failures_of(seeds: Iterable[int], kept: dict[int, World] | None = None) -> list[str]:
+    """Return what the histories of these seeds violate. Keep their worlds by seed in `kept`, if given."""
     with _garbage_collection_paused():
-        return [failure for failure in map(failure_of, seeds) if failure]
+        return [failure for seed in seeds if (failure := failure_of(seed, kept))]
 
 
 def first_failure_of(seeds: Iterable[int]) -> str:
