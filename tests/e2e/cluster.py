@@ -98,7 +98,8 @@ class Pod(ServerProcess):
             "SEATLINE_DRAIN_DELAY_SECONDS": str(SHUTDOWN["drainDelaySeconds"] * SCALE),
             "SEATLINE_DRAIN_SECONDS": str(SHUTDOWN["drainSeconds"]),
         }
-        super().__init__(home / f"pod-{address}", **{**settings, **waits})
+        name = f"pod-{address.replace('.', '-')}"  # its log has this name without what follows a dot
+        super().__init__(home / name, **{**settings, **waits})
 
     @property
     def target(self) -> str:
@@ -156,10 +157,11 @@ class Cluster:
             pod.kill()
 
     async def _start(self, count: int) -> None:
+        """Start that many servers at once, and wait until all are ready."""
         for _ in range(count):
             address = f"127.77.0.{_FIRST_POD + len(self._made)}"
             self._made.append(Pod(address, self._port, self._home, self._settings))
-            await self._made[-1].ready()
+        await asyncio.gather(*(pod.ready() for pod in self._made))
 
     async def _add_ready_pod(self) -> None:
         await pass_seconds(READY_SECONDS)

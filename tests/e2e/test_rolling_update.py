@@ -88,7 +88,7 @@ async def test_calls_fail_when_dns_caches_answers_longer_than_the_chart_waits(tm
         members = await stack.enter_async_context(replica_set(1))
         settings = {**SETTINGS, "SEATLINE_MONGODB_URI": members.uri}
         too_long = 2 * SHUTDOWN["preStopSeconds"]
-        made = await stack.enter_async_context(cluster(tmp_path, free_ports(1)[0], REPLICAS, settings, too_long))
+        made = await stack.enter_async_context(cluster(tmp_path, free_ports(1)[0], 1, settings, too_long))
         channel = await stack.enter_async_context(made.channel())
         callers = Callers([channel], await some_runs(channel, "A200 B200", 10))
         made.dns.resolve()
