@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,18 @@ RULES = CHART_FILES / "alerts.yaml"
 _ROW = re.compile(r"\b[Rr]ow ([A-Z][\w ]*?)(?=[:;,.)]| and row )")
 
 
+@cache
+def all_rules() -> list[dict[str, Any]]:
+    """Return all rules of the file. They are shared: nobody changes them."""
+    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+
 def rules_of(name: str, **instead: str) -> dict[str, Any]:
     """Return a rule file with one alert, with fields replaced by `instead`, and the recording rules that it uses.
 
     promtool evaluates every rule at every step, so the others are left out.
     """
-    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+    rules = all_rules()
     (alert,) = (rule for rule in rules if rule.get("alert") == name)
     needed = [{**alert, **instead}]
     for rule in reversed(rules):
