@@ -12,10 +12,11 @@ import pytest
 from tests.simulation.record import Document
 from tests.simulation.seeds import failures_of
 from tests.simulation.world import World, run_history
+from tests.support.long_mode import full
 
 ROOT = Path(__file__).parents[2]
 CHUNK_SIZE = 100
-HISTORIES = 2_000
+HISTORIES = full(2_000, short=1_000)
 # Of a hundred histories, one or two have a cancellation of three bookings. So a change of the simulation may leave none.
 IDLE_HISTORIES = 300
 
