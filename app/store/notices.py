@@ -30,7 +30,8 @@ _INSERT_BATCH = 1_000
 # Delay notices of one booking that are read: those of ten recipients over three channels, for some twenty changes of the delay.
 _TOLD_MAX = 600
 
-# Notices that one notice replaces: changes of a booking within the minute that they wait. Their own senders skip what is left.
+# Notices that one notice replaces: those of changes of its booking within the minute before. Beyond that number, the sender of
+# each notice finds the newer one and skips its own.
 _SUPERSEDED_MAX = 100
 
 _KINDS = frozenset(kind.value for kind in NoticeKind)

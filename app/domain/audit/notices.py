@@ -90,8 +90,11 @@ def wrong_notice_attempts(record: AuditedNotice) -> Iterator[str]:
     first = notice.create_time - _CLOCKS_DIFFER_MAX
     if times != sorted(times) or (times and times[0] < first):
         yield "was tried before it was made, or its attempts are out of order"
-    if notice.state in (NoticeState.SENT, NoticeState.FAILED) and (not times or notice.final_time != times[-1]):
-        yield f"is {notice.state}, and its last attempt was at another time, or there is none"
+    if notice.state in (NoticeState.SENT, NoticeState.FAILED):
+        if not times:
+            yield f"is {notice.state} without an attempt"
+        elif notice.final_time != times[-1]:
+            yield f"became {notice.state} at another time than that of its last attempt"
     if notice.final_time is not None and not first <= notice.final_time <= record.now + _CLOCKS_DIFFER_MAX:
         yield "became final before it was made, or in the future"
 
